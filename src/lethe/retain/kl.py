@@ -1,0 +1,22 @@
+"""Stay close to the starting model on retain rows.
+
+The starting model is not kept in memory: its last hidden states on the retain tokens are stored once by the
+`reference` rule, and its predictions are rebuilt from them chunk by chunk.
+"""
+
+from torch import Tensor
+
+from lethe.method import RetainTerm, RetainTokens
+from lethe.statistics import token_kl
+
+
+class KL(RetainTerm):
+    """KL(p₀ ‖ p) at each retain token over the full vocabulary, nats; p₀ is the starting model.
+
+    Departs from locuslab/open-unlearning, which also averages over prompt and padding positions.
+    """
+
+    reference = True
+
+    def losses(self, tokens: RetainTokens) -> Tensor:
+        return token_kl(tokens.hidden, tokens.head, tokens.reference_hidden, tokens.reference_head)

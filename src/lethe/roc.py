@@ -1,0 +1,170 @@
+"""How well token weights tell informative from structural tokens: ROC curves, AUC and cluster-bootstrap intervals.
+
+ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our specification).
+Tokens of one answer are dependent, so the bootstrap draws answers, not tokens. "Structural" means "not informative".
+
+Labels are columns `informative_<label>` of the token table. A score is a column of it: `weight_<method>`, `logprob`,
+`entropy_T<temperature>`; a leading minus reverses it, so `-logprob` ranks like 1 − p.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_curve
+
+from lethe.tables import require
+
+Eos = Literal["structural", "drop"]
+
+# Relative resolution of the fp32 weights in the token table, with a margin for the rounding of exp and pow.
+RESOLUTION = 1e-6
+
+
+def labelled(table: pd.DataFrame, label: str, eos: Eos = "structural") -> tuple[pd.DataFrame, np.ndarray]:
+    """Tokens that a label source says something about, and which of them are informative.
+
+    Args:
+        table: token table, one row per answer token.
+        label: label source; the column is `informative_<label>`, NA where the source says nothing about the sample.
+        eos: count end-of-sequence tokens as structural, whatever the source says of them (they are part of the loss,
+            §10 no. 11), or drop them.
+
+    Returns:
+        The rows kept, [n], and [n] bool.
+    """
+    column = f"informative_{label}"
+    require(table, ["sample", "eos", column], "token table")
+    known = table[column].notna()
+    if eos == "drop":
+        known &= ~table["eos"].astype(bool)
+    rows = table[known.to_numpy(bool)]
+    return rows, rows[column].to_numpy(bool) & ~rows["eos"].to_numpy(bool)
+
+
+def ranking(table: pd.DataFrame, score: str) -> np.ndarray:
+    """[rows] float64 values in whose order a score ranks the tokens.
+
+    A weight that is a monotone function of the token's probability (WGA, Sat, Imp, TNPO at the starting model) is
+    ranked by the log-probability itself: p and 1 − p saturate on memorised tokens and would make ties that are none,
+    and AUC(WGA) = 1 − AUC(Imp) would not hold (invariant 8, §2.5). A weight that is constant up to rounding is
+    constant (invariant 9). Masks, i.e. weights with two values, keep their ties.
+    """
+    name = score.removeprefix("-")
+    weight = name.startswith("weight_")
+    require(table, [name, "logprob"] if weight else [name], "token table")
+    values = table[name].to_numpy(float)
+    if weight and np.isfinite(values).all() and len(values):
+        values = _unsaturated(values, table["logprob"].to_numpy(float))
+    return -values if score.startswith("-") else values
+
+
+def _unsaturated(weights: np.ndarray, logprob: np.ndarray) -> np.ndarray:
+    slack = RESOLUTION * np.abs(weights).max()
+    if np.ptp(weights) <= slack:
+        return np.zeros_like(weights)
+    if len(np.unique(weights)) == 2:
+        return weights
+    ordered = weights[np.argsort(logprob, kind="stable")]
+    if (np.maximum.accumulate(ordered) - ordered <= slack).all():
+        return logprob
+    if (ordered - np.minimum.accumulate(ordered) <= slack).all():
+        return -logprob
+    return weights
+
+
+def resampled_auc(
+    scores: np.ndarray, positive: np.ndarray, cluster: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """AUC of B resamples in which cluster s occurs counts[b, s] times; NaN where one class is missing.
+
+    The AUC is the share of (positive, negative) pairs in which the positive scores higher, ties counting one half
+    (Mann–Whitney). With K[s, t] the pairs so won by positives of cluster s over negatives of t, that share is
+    cᵀKc / (cᵀP · cᵀN): K is counted once, and a resample costs no more than a matrix product.
+
+    Args:
+        scores: [n] values, finite.
+        positive: [n] bool.
+        cluster: [n] int, 0 … S − 1.
+        counts: [B, S] multiplicities.
+    """
+    n_clusters = counts.shape[1]
+    order = np.argsort(scores[positive])  # sorted queries keep searchsorted in cache
+    winners, winner_cluster = scores[positive][order], cluster[positive][order]
+    wins = np.zeros((n_clusters, n_clusters))
+    by_cluster = np.lexsort((scores[~positive], cluster[~positive]))
+    bounds = np.searchsorted(cluster[~positive][by_cluster], np.arange(n_clusters + 1))
+    losers = scores[~positive][by_cluster]
+    for t in range(n_clusters):
+        own = losers[bounds[t] : bounds[t + 1]]
+        won = (np.searchsorted(own, winners, "left") + np.searchsorted(own, winners, "right")) / 2
+        wins[:, t] = np.bincount(winner_cluster, weights=won, minlength=n_clusters)
+    counts = counts.astype(float)
+    pairs = (counts @ np.bincount(cluster[positive], minlength=n_clusters)) * (
+        counts @ np.bincount(cluster[~positive], minlength=n_clusters)
+    )
+    won = ((counts @ wins) * counts).sum(axis=1)
+    return np.divide(won, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+
+
+def auc_table(
+    table: pd.DataFrame,
+    labels: Iterable[str],
+    scores: Iterable[str],
+    bootstrap: int = 1000,
+    seed: int = 0,
+    eos: Eos = "structural",
+) -> pd.DataFrame:
+    """AUC of every score against every label source, tokens pooled over the samples.
+
+    Resamples are the same for all scores of a label source, so their differences are paired.
+
+    Args:
+        table: token table of one model.
+        labels: label sources, i.e. `informative_<label>` columns.
+        scores: score columns, see the module docstring.
+        bootstrap: resamples of the samples; 0 leaves the intervals undefined.
+        seed: of the resamples.
+        eos: see `labelled`.
+
+    Returns:
+        Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two samples), tokens,
+        positives, samples, reason (why the AUC is undefined; missing where it is defined).
+    """
+    rows, scores = [], list(scores)
+    for label in labels:
+        kept, positive = labelled(table, label, eos)
+        cluster, names = pd.factorize(kept["sample"])
+        n = len(names)
+        draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=bootstrap) if n > 1 else []
+        counts = np.vstack([np.ones((1, n), int), *([draws] if len(draws) else [])])
+        for score in scores:
+            # Ranked over the whole table, so that a weight is read the same way for every label source.
+            values = pd.Series(ranking(table, score), index=table.index)[kept.index].to_numpy()
+            reason = _undefined(values, positive)
+            auc = resampled_auc(values, positive, cluster, counts) if reason is None else np.array([np.nan])
+            drawn = auc[1:][np.isfinite(auc[1:])]
+            low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
+            rows.append((label, score, auc[0], low, high, len(kept), int(positive.sum()), n, reason))
+    columns = ["label", "score", "auc", "low", "high", "tokens", "positives", "samples", "reason"]
+    return pd.DataFrame(rows, columns=columns).astype({"reason": "string"})
+
+
+def _undefined(values: np.ndarray, positive: np.ndarray) -> str | None:
+    if not len(values):
+        return "no labelled token"
+    if positive.all() or not positive.any():
+        return f"single class: every token is {'informative' if positive.any() else 'structural'}"
+    missing = int((~np.isfinite(values)).sum())
+    return f"{missing} of {len(values)} tokens have no score" if missing else None
+
+
+def roc_points(table: pd.DataFrame, label: str, score: str, eos: Eos = "structural") -> pd.DataFrame:
+    """Corners of the ROC curve: columns fpr and tpr, from (0, 0) to (1, 1); no rows where the AUC is undefined."""
+    kept, positive = labelled(table, label, eos)
+    values = pd.Series(ranking(table, score), index=table.index)[kept.index].to_numpy()
+    if _undefined(values, positive) is not None:
+        return pd.DataFrame({"fpr": [], "tpr": []}, dtype=float)
+    fpr, tpr, _ = roc_curve(positive, values)
+    return pd.DataFrame({"fpr": fpr, "tpr": tpr})

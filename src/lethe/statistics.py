@@ -1,0 +1,264 @@
+"""The kernel: what a model says of each token, without ever holding `[tokens × vocab]` logits.
+
+With a vocabulary of 50,304 the logits of 2,048 tokens are 393 MiB in fp32, before softmax and gradient. Everything here
+works on chunks of rows, in forward and backward, keeps only a few numbers per token, and recomputes a chunk's logits in
+the backward pass. The softmax is always fp32; matrix products run in the dtype of the hidden states, or in autocast's.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Bytes of fp32 logits that one chunk may take. 32 MiB is 166 rows of a 50,304-word vocabulary: large enough that
+# matrix products run at full speed, small enough to vanish beside a model's activations.
+CHUNK_BYTES = 32 * 2**20
+
+
+class TokenStatistics(NamedTuple):
+    """Per-token results, fp32, nats."""
+
+    logprob: Tensor
+    """[N] log-probability of each target."""
+    entropy: dict[float, Tensor]
+    """temperature -> [N] entropy of the prediction over the full vocabulary."""
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """Rows whose fp32 logits fit into `CHUNK_BYTES`, at least 1."""
+    return max(1, CHUNK_BYTES // (4 * vocabulary))
+
+
+def token_statistics(
+    hidden: Tensor,
+    head_weight: Tensor,
+    targets: Tensor,
+    temperatures: tuple[float, ...] = (),
+    chunk: int | None = None,
+) -> TokenStatistics:
+    """Log-probability of each target and entropy of each prediction, in nats, differentiable in both.
+
+    Equal to `log_softmax(hidden @ head_weight.T)` gathered at `targets`, and to the entropy of
+    `softmax(hidden @ head_weight.T / T)`; at most `chunk × V` logits exist at a time, backward included.
+
+    Args:
+        hidden: [N, H] hidden states of loss-bearing positions only.
+        head_weight: [V, H] weight of the output layer, which must be a plain linear map.
+        targets: [N] token ids; there is no ignore index, select rows first.
+        temperatures: temperatures T > 0 at which entropies are wanted. An entropy that receives no gradient
+            (ETW's weights are detached) costs nothing in the backward pass.
+        chunk: rows per chunk; None takes as many as fit into 32 MiB.
+
+    Raises:
+        ValueError: on shapes that do not fit, or a temperature that is not positive.
+    """
+    _check(hidden, head_weight, targets)
+    if any(not temperature > 0 for temperature in temperatures):
+        raise ValueError(f"temperatures must be positive, got {temperatures}")
+    outputs = _TokenStatistics.apply(
+        hidden, head_weight, targets, tuple(temperatures), chunk or chunk_rows(len(head_weight))
+    )
+    return TokenStatistics(outputs[0], dict(zip(temperatures, outputs[1:], strict=True)))
+
+
+class _TokenStatistics(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden, head_weight, targets, temperatures, chunk):
+        dtype = _product_dtype(hidden)
+        head = head_weight.to(dtype)
+        rows = len(hidden)
+        logprob = hidden.new_empty(rows, dtype=torch.float32)
+        log_normalisers = hidden.new_empty((rows, len(temperatures)), dtype=torch.float32)
+        normaliser = torch.empty_like(logprob)
+        entropies = [torch.empty_like(logprob) for _ in temperatures]
+        for start in range(0, rows, chunk):
+            part = slice(start, start + chunk)
+            logits = _logits(hidden[part], head, dtype)  # [c, V]
+            normaliser[part] = logits.logsumexp(-1)
+            logprob[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normaliser[part]
+            for k, temperature in enumerate(temperatures):
+                scaled = logits / temperature if temperature != 1 else logits
+                log_normalisers[part, k] = (
+                    scaled.logsumexp(-1) if temperature != 1 else normaliser[part]
+                )
+                log_p = scaled.sub_(log_normalisers[part, k, None]) if temperature != 1 else scaled - normaliser[part, None]
+                # -Σ p log p on normalised log-probabilities: lse − Σ p·z cancels for confident tokens.
+                entropies[k][part] = -torch.linalg.vecdot(log_p.exp(), log_p)
+                del log_p, scaled
+        ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
+        ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
+        ctx.set_materialize_grads(False)
+        return (logprob, *entropies)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_logprob, *grad_entropies):
+        hidden, head_weight, targets, normaliser, log_normalisers, *entropies = ctx.saved_tensors
+        need_hidden, need_head = ctx.needs_input_grad[:2]
+        wanted = [k for k, gradient in enumerate(grad_entropies) if gradient is not None]
+        head = head_weight.to(ctx.dtype)
+        grad_hidden = torch.zeros_like(hidden) if need_hidden else None
+        # fp32: rounding each chunk's contribution to bf16 would bias training.
+        grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if need_head else None
+        if grad_logprob is None and not wanted:
+            return grad_hidden, grad_head, None, None, None
+        for start in range(0, len(hidden), ctx.chunk):
+            part = slice(start, start + ctx.chunk)
+            logits = _logits(hidden[part], head, ctx.dtype)  # [c, V]
+            gradient = None
+            for k in wanted:
+                temperature = ctx.temperatures[k]
+                log_p = logits / temperature - log_normalisers[part, k, None]
+                # dH/dz = −p (log p + H) / T
+                term = log_p.exp() * (log_p + entropies[k][part, None])
+                term *= (-grad_entropies[k][part] / temperature)[:, None]
+                gradient = term if gradient is None else gradient.add_(term)
+                del log_p, term
+            if grad_logprob is not None:
+                # d log p_y / dz = onehot(y) − p
+                p = logits.sub_(normaliser[part, None]).exp_()
+                p *= -grad_logprob[part, None]
+                p.scatter_add_(-1, targets[part, None], grad_logprob[part, None])
+                gradient = p if gradient is None else gradient.add_(p)
+                del p
+            _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
+            del logits, gradient
+        return grad_hidden, None if grad_head is None else grad_head.to(head_weight.dtype), None, None, None
+
+
+def token_kl(
+    hidden: Tensor, head_weight: Tensor, reference_hidden: Tensor, reference_head: Tensor, chunk: int | None = None
+) -> Tensor:
+    """KL(p₀ ‖ p) of each prediction over the full vocabulary, nats, [N] fp32; differentiable in hidden and head.
+
+    p₀ comes from `reference_hidden` [N, H₀] and `reference_head` [V, H₀], p from `hidden` [N, H] and `head_weight`
+    [V, H]; like `token_statistics`, it never holds more than a few `chunk × V` arrays.
+    """
+    if len(reference_hidden) != len(hidden) or len(reference_head) != len(head_weight):
+        raise ValueError(
+            f"reference of {len(reference_hidden)} tokens and {len(reference_head)} words for "
+            f"{len(hidden)} tokens and {len(head_weight)} words"
+        )
+    return _TokenKL.apply(
+        hidden, head_weight, reference_hidden, reference_head, chunk or max(1, chunk_rows(len(head_weight)) // 2)
+    )
+
+
+class _TokenKL(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden, head_weight, reference_hidden, reference_head, chunk):
+        dtype = _product_dtype(hidden)
+        head, reference = head_weight.to(dtype), reference_head.to(dtype)
+        kl = hidden.new_empty(len(hidden), dtype=torch.float32)
+        for start in range(0, len(hidden), chunk):
+            part = slice(start, start + chunk)
+            log_p = _logits(hidden[part], head, dtype).log_softmax(-1)
+            log_p0 = _logits(reference_hidden[part], reference, dtype).log_softmax(-1)
+            kl[part] = torch.linalg.vecdot(log_p0.exp(), log_p0 - log_p)
+            del log_p, log_p0
+        ctx.save_for_backward(hidden, head_weight, reference_hidden, reference_head)
+        ctx.chunk, ctx.dtype = chunk, dtype
+        return kl
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        hidden, head_weight, reference_hidden, reference_head = ctx.saved_tensors
+        head, reference = head_weight.to(ctx.dtype), reference_head.to(ctx.dtype)
+        grad_hidden = torch.zeros_like(hidden) if ctx.needs_input_grad[0] else None
+        grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        for start in range(0, len(hidden), ctx.chunk):
+            part = slice(start, start + ctx.chunk)
+            # d KL / dz = p − p₀
+            gradient = _logits(hidden[part], head, ctx.dtype).softmax(-1)
+            gradient -= _logits(reference_hidden[part], reference, ctx.dtype).softmax(-1)
+            gradient *= grad[part, None]
+            _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
+            del gradient
+        return grad_hidden, None if grad_head is None else grad_head.to(head_weight.dtype), None, None, None
+
+
+class TokenScores(NamedTuple):
+    """What evaluation and the token table want to know of a prediction, without gradient; fp32."""
+
+    logprob: Tensor
+    """[N] log-probability of the target, nats."""
+    greedy: Tensor
+    """[N] bool, the arg-max prediction equals the target."""
+    mean_logprob: Tensor
+    """[N] μ = Σ p log p, nats; the negative entropy at T = 1."""
+    std_logprob: Tensor
+    """[N] σ = √(Σ p (log p)² − μ²), variance clamped at 1e-6 (Min-K++ as in locuslab/open-unlearning), nats."""
+    entropy: dict[float, Tensor]
+    """temperature -> [N] entropy, nats."""
+
+
+@torch.no_grad()
+def token_scores(
+    hidden: Tensor,
+    head_weight: Tensor,
+    targets: Tensor,
+    temperatures: tuple[float, ...] = (),
+    chunk: int | None = None,
+) -> TokenScores:
+    """Everything that is scored about a token, from one look at its logits; arguments as in `token_statistics`."""
+    _check(hidden, head_weight, targets)
+    dtype = _product_dtype(hidden)
+    head = head_weight.to(dtype)
+    chunk = chunk or chunk_rows(len(head_weight))
+    empty = [hidden.new_empty(0, dtype=torch.float32)]
+    logprob, greedy, mean, std = list(empty), [hidden.new_empty(0, dtype=torch.bool)], list(empty), list(empty)
+    entropy: dict[float, list[Tensor]] = {temperature: list(empty) for temperature in temperatures}
+    for start in range(0, len(hidden), chunk):
+        part = slice(start, start + chunk)
+        logits = _logits(hidden[part], head, dtype)
+        greedy.append(logits.argmax(-1) == targets[part])
+        for temperature in temperatures:
+            log_p = (logits / temperature).log_softmax(-1)
+            entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
+        log_p = logits.log_softmax(-1)
+        p = log_p.exp()
+        logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
+        mean.append(torch.linalg.vecdot(p, log_p))
+        std.append((torch.linalg.vecdot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
+    return TokenScores(
+        torch.cat(logprob),
+        torch.cat(greedy),
+        torch.cat(mean),
+        torch.cat(std),
+        {temperature: torch.cat(values) for temperature, values in entropy.items()},
+    )
+
+
+def _check(hidden: Tensor, head_weight: Tensor, targets: Tensor) -> None:
+    if hidden.ndim != 2 or head_weight.ndim != 2 or hidden.shape[1] != head_weight.shape[1]:
+        raise ValueError(f"hidden {tuple(hidden.shape)} and head {tuple(head_weight.shape)} are not [N, H] and [V, H]")
+    if targets.shape != hidden.shape[:1]:
+        raise ValueError(f"targets {tuple(targets.shape)} for {len(hidden)} tokens")
+    if len(targets) and (int(targets.min()) < 0 or int(targets.max()) >= len(head_weight)):
+        raise ValueError("targets outside the vocabulary; there is no ignore index, select loss-bearing rows first")
+
+
+def _product_dtype(hidden: Tensor) -> torch.dtype:
+    """Dtype of the matrix products: autocast's where it is on (custom functions are not autocast by themselves)."""
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
+    """[c, V] logits in fp32."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        return (hidden.to(dtype) @ head.T).float()
+
+
+def _accumulate(gradient, hidden, head, grad_hidden, grad_head, part) -> None:
+    """Carry a chunk's logit gradient [c, V] on to hidden states and head."""
+    if grad_hidden is not None:
+        grad_hidden[part] = (gradient @ head).to(grad_hidden.dtype)
+    if grad_head is not None:
+        hidden = hidden.to(gradient.dtype)
+        if gradient.dtype == torch.float32:
+            grad_head.addmm_(gradient.T, hidden)
+        else:
+            grad_head += gradient.T @ hidden

@@ -1,0 +1,65 @@
+"""The token table: one row per loss-bearing answer token of a forget split, the spine of the study.
+
+Stages add columns and never rows:
+
+    tokens    sample, position, token_id, text, start, end, eos
+    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature
+    annotate  informative_<label> (nullable boolean) for each label source
+    weigh     weight_<method> for each method, at the starting model
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from lethe.benchmarks.records import Record
+from lethe.errors import InputError
+from lethe.prompts import Encoder, Example
+
+KEY = ["sample", "position"]
+
+
+def entropy_column(temperature: float) -> str:
+    """Name of the entropy column at a temperature: `entropy_T1.0`."""
+    return f"entropy_T{float(temperature)}"
+
+
+def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
+    """Tokenise records into the first columns of the token table.
+
+    Columns: sample (record id), position (from 0 within the answer), token_id, text (slice of the answer), start and
+    end (characters of the answer, end exclusive; they tile it), eos (the end token, whose text is empty).
+    """
+    rows = []
+    for record in records:
+        example = encoder.example(record.id, record.question, record.answer)
+        last = len(example.answer) - 1
+        for position, (token, (start, end)) in enumerate(zip(example.answer, example.spans, strict=True)):
+            rows.append((record.id, position, token, record.answer[start:end], start, end, position == last))
+    columns = ["sample", "position", "token_id", "text", "start", "end", "eos"]
+    return pd.DataFrame(rows, columns=columns).astype(
+        {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
+    )
+
+
+def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray]:
+    """Row numbers of the table for each example, in the example's token order.
+
+    Raises:
+        InputError: if the table does not hold exactly the example's tokens, i.e. was made with another tokenizer,
+            prompt or data set.
+    """
+    ordered = table.reset_index(drop=True).sort_values(KEY, kind="stable")
+    groups = {sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()}
+    ids = table["token_id"].to_numpy()
+    found = []
+    for example in examples:
+        rows = groups.get(example.sample)
+        if rows is None or not np.array_equal(ids[rows], example.answer):
+            raise InputError(
+                f"token table: sample {example.sample} is missing or has other tokens than this model's tokenizer "
+                "gives; rebuild the table for this model."
+            )
+        found.append(rows)
+    return found

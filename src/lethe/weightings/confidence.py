@@ -1,0 +1,20 @@
+"""WGA: tokens that the model is still sure of are pressed hardest, so that ascent ends by itself.
+
+Wang et al. 2025 (arXiv 2502.19301). The default exponent is locuslab/open-unlearning's; the authors' code uses 5.
+The weights are not normalised, as in the authors' code.
+"""
+
+from pydantic import Field
+from torch import Tensor
+
+from lethe.method import TokenBatch, Weighting
+
+
+class Confidence(Weighting):
+    """ω = p^β, p the probability of the token under the current model."""
+
+    information = ("gold-token confidence",)
+    exponent: float = Field(1.0, gt=0, description="β in ω = p^β, without unit.")
+
+    def weights(self, batch: TokenBatch) -> Tensor:
+        return (batch.logprob * self.exponent).exp()

@@ -1,0 +1,115 @@
+# Shared by all rules: the validated study, wildcards, and paths that more than one rule needs.
+import os
+from pathlib import Path
+
+import lethe
+from lethe.benchmarks.records import retain_split
+from lethe.config import load
+
+STUDY = load(config)
+S = STUDY.study
+MODELS = list(STUDY.models)
+METHODS = list(STUDY.methods)
+SPLITS = STUDY.splits
+RETAINS = [retain_split(split) for split in SPLITS]
+LIBRARY = Path(os.path.relpath(Path(lethe.__file__).parent))
+FORMATS = ["png", "svg", "pdf"]
+
+
+wildcard_constraints:
+    study=S,
+    model="|".join(MODELS),
+    method="|".join(METHODS),
+    split="|".join(SPLITS),
+    data="|".join(["full", *RETAINS]),
+    seed=r"\d+",
+    run=r"[^/]+(/[^/]+/seed\d+)?",
+
+
+# Snakemake does not see edits to imported modules; as inputs, they rerun what depends on them.
+def lib(*modules):
+    return [str(LIBRARY / f"{module}.py") for module in modules]
+
+
+def section(value):
+    return value.model_dump(mode="json")
+
+
+# Every method of every seed, as paths below results/{study}/<rule>/{model}/{split}/
+RUNS = [f"{method}/seed{seed}" for method in METHODS for seed in STUDY.seeds]
+WHO = ["full", "retain", *RUNS]
+
+
+# Names of a method's parts are names of their files: editing one reruns the methods that use it, and no others.
+def part_name(part):
+    (name,) = part
+    return name
+
+
+def weighting_name(method):
+    return part_name(section(method)["weighting"])
+
+
+def method_code(name):
+    parts = section(STUDY.methods[name])
+    return lib(
+        "unlearn",
+        "train",
+        "method",
+        "statistics",
+        "prompts",
+        "tokens",
+        f"weightings/{part_name(parts['weighting'])}",
+        f"objectives/{part_name(parts['objective'])}",
+        f"retain/{part_name(parts['retain'])}",
+    )
+
+
+# A run reads the earliest form of the token table that has what its weighting needs.
+def unlearn_inputs(wildcards):
+    method = STUDY.methods[wildcards.method]
+    needs_labels = "label" in method.weighting.model_dump()
+    stage = "annotate" if needs_labels else "score"
+    inputs = {
+        "records": f"results/{S}/prepare/records.parquet",
+        "model": f"results/{S}/finetune/{wildcards.model}/full/model",
+        "table": f"results/{S}/{stage}/{wildcards.model}/{wildcards.split}.parquet",
+        "code": method_code(wildcards.method),
+    }
+    if method.retain.reference:
+        inputs["reference"] = f"results/{S}/reference/{wildcards.model}/{wildcards.split}.safetensors"
+    return inputs
+
+
+# Unlearned weights are kept unless the config says that only their measurements are wanted.
+def kept(path):
+    return path if STUDY.keep_models else temp(path)
+
+
+# A measured run is `full`, a retain model, or split/method/seedN.
+def measured_model(wildcards):
+    rule = "unlearn" if "/" in wildcards.run else "finetune"
+    return f"results/{S}/{rule}/{wildcards.model}/{wildcards.run}/model"
+
+
+def measured_splits(wildcards):
+    if wildcards.run == "full":
+        return SPLITS
+    return [split for split in SPLITS if wildcards.run in (retain_split(split),) or wildcards.run.startswith(f"{split}/")]
+
+
+# Where a measured run's tables are, for each row of the results of a split.
+def measured_run(split, who):
+    return {"full": "full", "retain": retain_split(split)}.get(who, f"{split}/{who}")
+
+
+METRIC_MODULES),
+    }
+
+
+# What changes a measurement, as opposed to a metric computed from it.
+def measuring(evaluation):
+    return evaluation.model_dump(mode="json", include={"precision", "max_new_tokens", "tokens_per_batch", "limits"})
+
+
+METRIC_MODULES = sorted(f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("[!_]*.py"))

@@ -1,0 +1,35 @@
+# Benchmark -> records. With `base`, the only rules that may use the network.
+rule prepare:
+    input:
+        code=lib("benchmarks/records", f"benchmarks/{STUDY.benchmark.name}"),
+    output:
+        records="results/{study}/prepare/records.parquet",
+        source="results/{study}/prepare/source.json",
+    log:
+        "results/{study}/logs/prepare.log",
+    conda:
+        "../../environment.yml"
+    params:
+        benchmark=section(STUDY.benchmark),
+        seed=STUDY.seed,
+        splits=SPLITS,
+    script:
+        "../scripts/prepare.py"
+
+
+# Configuration, versions and commit of the study.
+rule provenance:
+    input:
+        source="results/{study}/prepare/source.json",
+        models=expand("results/{{study}}/base/{model}/source.json", model=MODELS),
+    output:
+        "results/{study}/provenance/provenance.json",
+    log:
+        "results/{study}/logs/provenance.log",
+    conda:
+        "../../environment.yml"
+    localrule: True
+    params:
+        study=section(STUDY),
+    script:
+        "../scripts/provenance.py"

@@ -1,0 +1,71 @@
+# measure runs a model; evaluate computes every metric from what was measured.
+rule measure:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        model=measured_model,
+        code=lib("measure", "forward", "statistics", "prompts"),
+    output:
+        tokens="results/{study}/measure/{model}/{run}/tokens.parquet",
+        generations="results/{study}/measure/{model}/{run}/generations.parquet",
+        cost="results/{study}/measure/{model}/{run}/cost.json",
+    log:
+        "results/{study}/logs/measure/{model}/{run}.log",
+    benchmark:
+        "results/{study}/benchmarks/measure/{model}/{run}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        gpu=1,
+    params:
+        evaluation=measuring(STUDY.evaluation),
+        prompt=section(STUDY.prompt),
+        splits=measured_splits,
+        study_splits=SPLITS,
+    script:
+        "../scripts/measure.py"
+
+
+# All runs of a model and split at once: reading the measurements costs more than the metrics.
+rule evaluate:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        tokens=lambda wildcards: expand(
+            "results/{{study}}/measure/{{model}}/{run}/tokens.parquet",
+            run=[measured_run(wildcards.split, who) for who in WHO],
+        ),
+        generations=lambda wildcards: expand(
+            "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
+            run=[measured_run(wildcards.split, who) for who in WHO],
+        ),
+        code=lib(*METRIC_MODULES),
+    output:
+        samples="results/{study}/evaluate/{model}/{split}/samples.parquet",
+        runs="results/{study}/evaluate/{model}/{split}/runs.parquet",
+        summary="results/{study}/evaluate/{model}/{split}/summary.json",
+    log:
+        "results/{study}/logs/evaluate/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        who=WHO,
+        evaluation=section(STUDY.evaluation),
+        study_splits=SPLITS,
+    script:
+        "../scripts/evaluate.py"
+
+
+# Does the study hold together? The full model must know the forget split, the retain model must not.
+rule check:
+    input:
+        expand("results/{study}/evaluate/{model}/{split}/runs.parquet", study=S, model=MODELS, split=SPLITS),
+        code=lib("check"),
+    output:
+        f"results/{S}/check/check.csv",
+        report(f"results/{S}/check/check.md", caption="../report/check.rst", category="1 Checks"),
+    log:
+        f"results/{S}/logs/check.log",
+    conda:
+        "../../environment.yml"
+    localrule: True
+    script:
+        "../scripts/check.py"

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from lethe.io import read_json, write_json
+from lethe.provenance import provenance
+from lethe.script import setup
+
+setup(snakemake)
+write_json(
+    snakemake.output[0],
+    {
+        **provenance(snakemake.config),
+        "resolved_config": snakemake.params.study,
+        "benchmark": read_json(snakemake.input.source),
+        "models": {Path(path).parent.name: read_json(path) for path in snakemake.input.models},
+    },
+)

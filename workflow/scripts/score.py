@@ -1,0 +1,20 @@
+from lethe import models
+from lethe.benchmarks.records import read_records, select
+from lethe.config import PromptConfig
+from lethe.device import autocast_dtype, choose_device
+from lethe.io import read_table, write_table
+from lethe.measure import score_table
+from lethe.prompts import Encoder
+from lethe.provenance import provenance
+from lethe.script import limit_threads, setup
+
+setup(snakemake)
+limit_threads(snakemake.threads)
+rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+model, tokenizer = models.load(snakemake.input.model)
+device = choose_device(snakemake.resources.gpu)
+encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
+dtype = autocast_dtype(snakemake.params.precision, device)
+table = read_table(snakemake.input.table)
+scored = score_table(model.to(device), encoder, rows, table, snakemake.params.temperatures, dtype)
+write_table(snakemake.output[0], scored, provenance(snakemake.config))

@@ -1,0 +1,16 @@
+from transformers import AutoConfig, AutoTokenizer
+
+from lethe.benchmarks.records import read_records, select
+from lethe.config import PromptConfig
+from lethe.io import write_table
+from lethe.prompts import Encoder
+from lethe.provenance import provenance
+from lethe.script import setup
+from lethe.tokens import token_table
+
+setup(snakemake)
+rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+tokenizer = AutoTokenizer.from_pretrained(snakemake.input.model, local_files_only=True)
+context = AutoConfig.from_pretrained(snakemake.input.model, local_files_only=True).max_position_embeddings
+encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), context)
+write_table(snakemake.output[0], token_table(encoder, rows), provenance(snakemake.config))
