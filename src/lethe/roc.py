@@ -1,10 +1,12 @@
-"""How well token weights tell informative from structural tokens: ROC curves, AUC and cluster-bootstrap intervals.
+"""How well token weights tell informative from structural tokens: ROC curves, AUC and cluster-bootstrap
+intervals.
 
-ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our specification).
-Tokens of one answer are dependent, so the bootstrap draws answers, not tokens. "Structural" means "not informative".
+ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our
+specification). Tokens of one answer are dependent, so the bootstrap draws answers, not tokens. "Structural"
+means "not informative".
 
-Labels are columns `informative_<label>` of the token table. A score is a column of it: `weight_<method>`, `logprob`,
-`entropy_T<temperature>`; a leading minus reverses it, so `-logprob` ranks like 1 − p.
+Labels are columns `informative_<label>` of the token table. A score is a column of it: `weight_<method>`,
+`logprob`, `entropy_T<temperature>`; a leading minus reverses it, so `-logprob` ranks like 1 − p.
 """
 
 from collections.abc import Iterable
@@ -27,9 +29,10 @@ def labelled(table: pd.DataFrame, label: str, eos: Eos = "structural") -> tuple[
 
     Args:
         table: token table, one row per answer token.
-        label: label source; the column is `informative_<label>`, NA where the source says nothing about the sample.
-        eos: count end-of-sequence tokens as structural, whatever the source says of them (they are part of the loss,
-            §10 no. 11), or drop them.
+        label: label source; the column is `informative_<label>`, NA where the source says nothing about the
+            sample.
+        eos: count end-of-sequence tokens as structural, whatever the source says of them (they are part of
+            the loss, §10 no. 11), or drop them.
 
     Returns:
         The rows kept, [n], and [n] bool.
@@ -46,10 +49,10 @@ def labelled(table: pd.DataFrame, label: str, eos: Eos = "structural") -> tuple[
 def ranking(table: pd.DataFrame, score: str) -> np.ndarray:
     """[rows] float64 values in whose order a score ranks the tokens.
 
-    A weight that is a monotone function of the token's probability (WGA, Sat, Imp, TNPO at the starting model) is
-    ranked by the log-probability itself: p and 1 − p saturate on memorised tokens and would make ties that are none,
-    and AUC(WGA) = 1 − AUC(Imp) would not hold (invariant 8, §2.5). A weight that is constant up to rounding is
-    constant (invariant 9). Masks, i.e. weights with two values, keep their ties.
+    A weight that is a monotone function of the token's probability (WGA, Sat, Imp, TNPO at the starting
+    model) is ranked by the log-probability itself: p and 1 − p saturate on memorised tokens and would make
+    ties that are none, and AUC(WGA) = 1 − AUC(Imp) would not hold (invariant 8, §2.5). A weight that is
+    constant up to rounding is constant (invariant 9). Masks, i.e. weights with two values, keep their ties.
     """
     name = score.removeprefix("-")
     weight = name.startswith("weight_")
@@ -79,9 +82,9 @@ def resampled_auc(
 ) -> np.ndarray:
     """AUC of B resamples in which cluster s occurs counts[b, s] times; NaN where one class is missing.
 
-    The AUC is the share of (positive, negative) pairs in which the positive scores higher, ties counting one half
-    (Mann–Whitney). With K[s, t] the pairs so won by positives of cluster s over negatives of t, that share is
-    cᵀKc / (cᵀP · cᵀN): K is counted once, and a resample costs no more than a matrix product.
+    The AUC is the share of (positive, negative) pairs in which the positive scores higher, ties counting one
+    half (Mann–Whitney). With K[s, t] the pairs so won by positives of cluster s over negatives of t, that
+    share is cᵀKc / (cᵀP · cᵀN): K is counted once, and a resample costs no more than a matrix product.
 
     Args:
         scores: [n] values, finite.
@@ -129,8 +132,8 @@ def auc_table(
         eos: see `labelled`.
 
     Returns:
-        Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two samples), tokens,
-        positives, samples, reason (why the AUC is undefined; missing where it is defined).
+        Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two samples),
+        tokens, positives, samples, reason (why the AUC is undefined; missing where it is defined).
     """
     rows, scores = [], list(scores)
     for label in labels:
@@ -161,7 +164,7 @@ def _undefined(values: np.ndarray, positive: np.ndarray) -> str | None:
 
 
 def roc_points(table: pd.DataFrame, label: str, score: str, eos: Eos = "structural") -> pd.DataFrame:
-    """Corners of the ROC curve: columns fpr and tpr, from (0, 0) to (1, 1); no rows where the AUC is undefined."""
+    """Corners of the ROC curve, columns fpr and tpr, from (0, 0) to (1, 1); no rows if the AUC is undefined."""
     kept, positive = labelled(table, label, eos)
     values = pd.Series(ranking(table, score), index=table.index)[kept.index].to_numpy()
     if _undefined(values, positive) is not None:

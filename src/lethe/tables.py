@@ -1,7 +1,8 @@
-"""The main table: mean and spread over seeds of every metric, for machines (CSV), readers (Markdown) and papers (LaTeX).
+"""The main table: mean and spread over seeds of every metric, for machines (CSV), readers (Markdown) and
+papers (LaTeX).
 
-ETW (arXiv 2604.17785) shows one run per method; here every cell says how many runs it rests on, and a run whose metric
-is undefined is counted, never dropped in silence.
+ETW (arXiv 2604.17785) shows one run per method; here every cell says how many runs it rests on, and a run
+whose metric is undefined is counted, never dropped in silence.
 """
 
 import re
@@ -23,7 +24,7 @@ PROVENANCE = ("config_sha256", "commit", "lethe_version")
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown: heading, which way is better (None: neither, so nothing is best), number format."""
+    """How a metric is shown: heading, better direction (None: neither, so nothing is best), number format."""
 
     heading: str
     better: Literal["lower", "higher"] | None
@@ -48,7 +49,7 @@ ARROW = {"lower": " ↓", "higher": " ↑", None: ""}
 
 
 def metric(name: str) -> Metric:
-    """How a metric is shown; a name that is not in `METRICS` is its own heading and has no better direction."""
+    """How a metric is shown; a name not in `METRICS` is its own heading and has no better direction."""
     return METRICS.get(name, Metric(name, None))
 
 
@@ -63,13 +64,14 @@ def main_table(runs: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
     """Mean and spread over seeds, one row per model, split and method, in the order of `runs`.
 
     Args:
-        runs: one row per (model, split, method, seed); reference models have method "full" or "retain" and no seed.
+        runs: one row per (model, split, method, seed); reference models have method "full" or "retain" and no
+            seed.
         metrics: metric columns; NaN and infinite values are undefined.
 
     Returns:
-        Columns model, split, method, runs (number of rows), and for each metric `<metric>_mean`, `<metric>_sd`
-        (sample standard deviation, n − 1; NaN for one run) and `<metric>_n` (runs in which it is defined). Means and
-        standard deviations are over the defined runs.
+        Columns model, split, method, runs (number of rows), and for each metric `<metric>_mean`,
+        `<metric>_sd` (sample standard deviation, n − 1; NaN for one run) and `<metric>_n` (runs in which it
+        is defined). Means and standard deviations are over the defined runs.
 
     Raises:
         InputError: for a missing column or a run that occurs twice.
@@ -79,7 +81,8 @@ def main_table(runs: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
     double = runs[runs.duplicated([*KEYS, "seed"])]
     if len(double):
         raise InputError(
-            f"runs table: {dict(double.iloc[0][[*KEYS, 'seed']])} occurs twice; a run counts once, remove the other row."
+            f"runs table: {dict(double.iloc[0][[*KEYS, 'seed']])} occurs twice; "
+            "a run counts once, remove the other row."
         )
     values = runs[metrics].astype(float).where(lambda frame: np.isfinite(frame))
     groups = pd.concat([runs[KEYS], values], axis=1).groupby(KEYS, sort=False)
@@ -139,7 +142,7 @@ def _cells(table: pd.DataFrame, escape, bold: str) -> list[list[str]]:
 
 
 def markdown(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> str:
-    """GitHub-flavoured Markdown: caption, table, footer with the provenance; best method of each group in bold."""
+    """GitHub-flavoured Markdown: caption, table, footer with provenance; best of each group in bold."""
 
     def escape(text: object) -> str:
         return re.sub(r"([\\|*<])", r"\\\1", str(text)).replace("\n", " ")
@@ -148,8 +151,13 @@ def markdown(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -
     head = [*KEYS, "n", *(escape(_heading(name)) for name in names)]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * (len(head) - 3)]
     for row, cells in zip(table.to_dict("records"), _cells(table, escape, "**{}**"), strict=True):
-        lines.append("| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |")
-    note = "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better; bold: best method of a model and split."
+        lines.append(
+            "| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |"
+        )
+    note = (
+        "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better; "
+        "bold: best method of a model and split."
+    )
     footer = " · ".join(f"{key} `{provenance[key]}`" for key in PROVENANCE)
     return "\n".join([f"{caption}", "", *lines, "", note, "", f"<sub>{footer}</sub>", ""])
 
@@ -192,11 +200,15 @@ def latex(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> s
         " & ".join(head) + r" \\",
     ]
     group = None
-    for row, cells in zip(table.to_dict("records"), _cells(table, escape_latex, r"\textbf{{{}}}"), strict=True):
+    for row, cells in zip(
+        table.to_dict("records"), _cells(table, escape_latex, r"\textbf{{{}}}"), strict=True
+    ):
         if (row["model"], row["split"]) != group:
             lines.append(r"\midrule")
             group = (row["model"], row["split"])
-        lines.append(" & ".join([*(escape_latex(row[key]) for key in KEYS), str(row["runs"]), *cells]) + r" \\")
+        lines.append(
+            " & ".join([*(escape_latex(row[key]) for key in KEYS), str(row["runs"]), *cells]) + r" \\"
+        )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 

@@ -278,7 +278,8 @@ def test_segmentation_prefers_covered_characters_then_few_words():
     words = {"father", "fat", "her", "he", "civil", "engineer", "a", "the"}
     assert segment("fathercivilengineer", words) == (["father", "civil", "engineer"], 0)
     assert segment("father", words - {"father"}) == (["fat", "her"], 0)
-    # Two characters fit nowhere, and "a" + "the" would leave as many over: the fewest words win.
+    # The longest last word is not always the best: "a", "b", "cde" are one word more.
+    assert segment("abcde", {"a", "b", "cde", "abcd", "e"}) == (["abcd", "e"], 0)
     assert segment("xfatherx", words) == (["father"], 2)
     assert segment("zzz", words) == ([], 3)
     assert segment("", words) == ([], 0)

@@ -12,8 +12,9 @@ MODELS = list(STUDY.models)
 METHODS = list(STUDY.methods)
 SPLITS = STUDY.splits
 RETAINS = [retain_split(split) for split in SPLITS]
+# Compute nodes are often offline: what may download runs where Snakemake runs.
+NEEDS_NETWORK = any(model.source == "hub" for model in STUDY.models.values())
 LIBRARY = Path(os.path.relpath(Path(lethe.__file__).parent))
-FORMATS = ["png", "svg", "pdf"]
 
 
 wildcard_constraints:
@@ -88,8 +89,8 @@ def kept(path):
 
 # A measured run is `full`, a retain model, or split/method/seedN.
 def measured_model(wildcards):
-    rule = "unlearn" if "/" in wildcards.run else "finetune"
-    return f"results/{S}/{rule}/{wildcards.model}/{wildcards.run}/model"
+    maker = "unlearn" if "/" in wildcards.run else "finetune"
+    return f"results/{S}/{maker}/{wildcards.model}/{wildcards.run}/model"
 
 
 def measured_splits(wildcards):
@@ -113,3 +114,20 @@ def measuring(evaluation):
 
 
 METRIC_MODULES = sorted(f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("[!_]*.py"))
+RUNS_TABLE = "results/{study}/evaluate/{model}/{split}/runs.parquet"
+TOKEN_TABLE = "results/{study}/weigh/{model}/{split}.parquet"
+
+
+# Everything of the ETW paper.
+ETW = [
+    f"results/{S}/etw_tab_main/main.csv",
+    f"results/{S}/etw_fig6/tradeoff.svg",
+    *expand("results/{study}/etw_fig2/{split}.svg", study=S, split=SPLITS),
+    *expand(
+        "results/{study}/{figure}/{model}/{split}.svg",
+        study=S,
+        figure=["etw_fig3", "etw_fig4", "training"],
+        model=MODELS,
+        split=SPLITS,
+    ),
+]

@@ -9,6 +9,7 @@ rule prepare:
         "results/{study}/logs/prepare.log",
     conda:
         "../../environment.yml"
+    localrule: True
     params:
         benchmark=section(STUDY.benchmark),
         seed=STUDY.seed,

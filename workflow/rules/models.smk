@@ -12,6 +12,7 @@ rule base:
         "results/{study}/benchmarks/base/{model}.tsv"
     conda:
         "../../environment.yml"
+    localrule: NEEDS_NETWORK
     resources:
         gpu=1,
     params:

@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import Record
-from lethe.benchmarks.tofu import tofu
+from lethe.benchmarks.tofu import tofu, tofu_source
 
 BENCHMARKS: dict[str, Callable[..., list[Record]]] = {"fictional": fictional, "tofu": tofu}
 
-__all__ = ["BENCHMARKS", "Record"]
+# What to record about data that come from outside: place, revision, content hashes.
+SOURCES: dict[str, Callable[..., dict]] = {"fictional": lambda config: {}, "tofu": tofu_source}
+
+__all__ = ["BENCHMARKS", "SOURCES", "Record"]

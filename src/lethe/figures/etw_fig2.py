@@ -1,7 +1,7 @@
 """ETW Fig. 2: ROC curves of the token weights against the informative labels, at the starting model.
 
-arXiv 2604.17785, §5 of our specification. One row of panels per model, one column per label source, because the
-paper does not say where its labels come from.
+arXiv 2604.17785, §5 of our specification. One row of panels per model, one column per label source, because
+the paper does not say where its labels come from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def draw(
         InputError: if a column or a row of `auc` is missing.
     """
     require(auc, ["model", "label", "score", "auc", "low", "high", "reason"], "AUC table")
-    height = 2.25 + 0.135 * len(methods)
+    height = 2.35 + 0.135 * len(methods)
     # The legend's lines need 2.1 inches; more than three label sources make the figure wider than a page.
     figure = style.new(max(2.17 * len(labels), 3.0), height * len(tables))
     panels = figure.subplots(len(tables), len(labels), squeeze=False)
@@ -78,7 +78,7 @@ def _panel(
     axes.set_title(f"{model}\nlabels: {label}")
     axes.legend(
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.27),
+        bbox_to_anchor=(0.5, -0.31),
         borderpad=0,
         borderaxespad=0,
         handlelength=1.8,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from lethe.figures import style
 from lethe.roc import Eos, labelled
@@ -23,8 +24,8 @@ COLUMNS = 3
 def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "structural") -> Figure:
     """Histograms of ω per method, each kind of token with unit area; dashed lines mark the two means.
 
-    Densities are on a logarithmic axis: on a memorised model nearly all weights sit in one bin, and what tells methods
-    apart is the tail.
+    Densities are on a logarithmic axis: on a memorised model nearly all weights sit in one bin, and what
+    tells methods apart is the tail.
 
     Args:
         table: token table of one model, with `weight_<method>` columns.
@@ -75,8 +76,17 @@ def _panel(axes: Axes, weights: np.ndarray, informative: np.ndarray) -> None:
             weights[chosen], edges, density=True, histtype="stepfilled", color=colour, alpha=0.45, label=name
         )
         axes.hist(weights[chosen], edges, density=True, histtype="step", color=colour, linewidth=0.9)
-    for name, chosen, colour in kinds:
+    for phase, (name, chosen, colour) in enumerate(kinds):
         if chosen.any():
-            mean = weights[chosen].mean()
-            axes.axvline(mean, color=colour, linestyle="--", linewidth=1.1, label=f"mean, {name}")
+            # Dashes that take turns, so that both lines show where the means coincide.
+            dashes = (3 * phase, (3, 3))
+            axes.axvline(
+                weights[chosen].mean(), color=colour, linestyle=dashes, linewidth=1.3, label=f"mean, {name}"
+            )
     axes.set_yscale("log")
+    densities = np.concatenate(
+        [np.histogram(weights[c], edges, density=True)[0] for _, c, _ in kinds if c.any()]
+    )
+    lowest, highest = np.log10(densities[densities > 0].min()), np.log10(densities.max())
+    axes.set_ylim(10 ** (np.ceil(lowest) - 1), 10 ** (np.floor(highest) + 1))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,7 +1,7 @@
 """ETW Fig. 4: which words of an answer each method presses on, as coloured text; on paper and as a web page.
 
-arXiv 2604.17785, §5 of our specification. Weights of different methods are on different scales, so a row's colours
-are relative to the largest weight that the method gives within the sequence.
+arXiv 2604.17785, §5 of our specification. Weights of different methods are on different scales, so a row's
+colours are relative to the largest weight that the method gives within the sequence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,14 @@ def draw(
         rows_of_colour += [(method, _shades(tokens, method)) for method in methods]
         for line in lines:
             for name, colours in rows_of_colour:
-                _text(axes, gutter - 4, y + ROW / 2, name, ha="right", style="italic" if name == label else "normal")
+                _text(
+                    axes,
+                    gutter - 4,
+                    y + ROW / 2,
+                    name,
+                    ha="right",
+                    style="italic" if name == label else "normal",
+                )
                 for i, x, w in line:
                     face, ink = colours[i]
                     axes.add_patch(Rectangle((x, y + 0.4), w, ROW - 0.8, facecolor=face, edgecolor="none"))
@@ -76,7 +83,7 @@ def draw(
                 y += ROW
             y += GAP
         y += GAP
-    _scale(figure, height)
+    _key(figure, axes, height, label)
     return figure
 
 
@@ -109,7 +116,11 @@ def html(
             body.append(f'<tr><th scope="row">{escape(name)}</th><td>{"".join(spans)}</td></tr>')
         body.append("</table>")
     return PAGE.format(
-        low=to_hex(SHADES(0.0)), high=to_hex(SHADES(1.0)), gold=style.INFORMATIVE, label=escape(label), body="\n".join(body)
+        low=to_hex(SHADES(0.0)),
+        high=to_hex(SHADES(1.0)),
+        gold=style.INFORMATIVE,
+        label=escape(label),
+        body="\n".join(body),
     )
 
 
@@ -119,11 +130,13 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>Token weights</title>
 <style>
-body {{ font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #000; background: #fff; }}
+body {{ font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; }}
+body {{ color: #000; background: #fff; }}
 h2 {{ font-size: 1em; margin: 2em 0 0; }}
 p {{ margin: .3em 0; }}
 table {{ border-collapse: collapse; }}
-th {{ text-align: right; font-weight: normal; padding: .15em .8em .15em 0; vertical-align: top; white-space: nowrap; }}
+th {{ text-align: right; font-weight: normal; padding: .15em .8em .15em 0; }}
+th {{ vertical-align: top; white-space: nowrap; }}
 td {{ padding: .15em 0; }}
 td span {{ white-space: pre-wrap; border-radius: 2px; }}
 i {{ display: inline-block; width: 8em; height: .8em; background: linear-gradient(90deg, {low}, {high}); }}
@@ -132,8 +145,8 @@ b {{ display: inline-block; width: .8em; height: .8em; background: {gold}; }}
 </head>
 <body>
 <h1>Token weights</h1>
-<p>Weight relative to the largest of the sequence: 0 <i></i> 1. First row: <b></b> informative by labels “{label}”.
-Hover over a token for its numbers.</p>
+<p>Weight relative to the largest of the sequence: 0 <i></i> 1.
+First row: <b></b> informative by labels “{label}”, grey: no label. Hover over a token for its numbers.</p>
 {body}
 </body>
 </html>
@@ -165,7 +178,11 @@ def _shown(token: pd.Series, spaces: bool = False) -> str:
 def _annotation(tokens: pd.DataFrame, label: str) -> list[tuple[str, str]]:
     """(background, ink) of each token by its label."""
     return [
-        (UNKNOWN, "#000000") if pd.isna(value) else (style.INFORMATIVE, "#FFFFFF") if value else ("#FFFFFF", "#000000")
+        (UNKNOWN, "#000000")
+        if pd.isna(value)
+        else (style.INFORMATIVE, "#FFFFFF")
+        if value
+        else ("#FFFFFF", "#000000")
         for value in tokens[f"informative_{label}"]
     ]
 
@@ -237,11 +254,21 @@ def _lines(tokens: pd.DataFrame, left: float, right: float) -> list[list[tuple[i
     return lines
 
 
-def _scale(figure: Figure, height: float) -> None:
+def _key(figure: Figure, page: Axes, height: float, label: str) -> None:
+    x, y = 4.0, height - 26
+    for face, text in [(style.INFORMATIVE, f"informative ({label})"), (UNKNOWN, "no label")]:
+        page.add_patch(Rectangle((x, y), 9, 9, facecolor=face, edgecolor="none"))
+        _text(page, x + 12, y + 4.5, text)
+        x += _width(text) + 22
     axes = figure.add_axes((0.62, 18 / height, 0.34, 7 / height))
     axes.imshow(np.linspace(0, 1, 256)[None], cmap=SHADES, aspect="auto", extent=(0, 1, 0, 1))
     axes.set(yticks=[], xticks=[0, 0.5, 1])
     axes.tick_params(length=2, pad=1)
     figure.text(
-        0.61, 21.5 / height, "weight / largest weight of the sequence", ha="right", va="center", fontsize=style.SMALL
+        0.61,
+        21.5 / height,
+        "weight / largest weight of the sequence",
+        ha="right",
+        va="center",
+        fontsize=style.SMALL,
     )

@@ -1,8 +1,9 @@
-"""One place for the look of all figures, so that a method has the same colour, marker and line in each of them.
+"""One place for the look of all figures, so that a method has the same colour, marker and line in each of
+them.
 
-Colours are of the palettes of Okabe & Ito and Paul Tol, which stay apart under colour-vision deficiency; because no
-palette of fifteen does so for everybody, marker and line style carry the same information. Sizes are for a text width
-of 6.5 inches: nothing is smaller than 7 points.
+Colours are of the palettes of Okabe & Ito and Paul Tol, which stay apart under colour-vision deficiency;
+because no palette of fifteen does so for everybody, marker and line style carry the same information. Sizes
+are for a text width of 6.5 inches: nothing is smaller than 7 points.
 """
 
 from collections.abc import Callable, Iterable
@@ -84,7 +85,8 @@ SPARE = [
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
-    """The look of each method: fixed for known names (in any case), else the next spare one in the order given.
+    """The look of each method: fixed for known names (in any case), else the next spare one in the order
+    given.
 
     Figures of one study agree if they are given the study's methods in the same order.
     """
@@ -99,15 +101,15 @@ def looks(methods: Iterable[str]) -> dict[str, Look]:
 
 
 def colour(method: str, methods: Iterable[str] = ()) -> str:
-    """Colour of a method; `methods` is the study's list, which matters only for names that are not in `KNOWN`."""
+    """Colour of a method; `methods` is the study's list and matters only for names not in `KNOWN`."""
     return looks([*methods, method])[method].colour
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator of the figures' `draw`: apply the style to this figure alone, not to the caller's session.
 
-    The figure is laid out before it is handed back, because matplotlib makes tick labels lazily, with whatever style
-    is in force then.
+    The figure is laid out before it is handed back, because matplotlib makes tick labels lazily, with
+    whatever style is in force then.
     """
 
     @wraps(draw)

@@ -1,7 +1,7 @@
 """How unlearning went: losses and token weights by step, so that a collapse is seen and not inferred.
 
-A forget loss that runs away, a retain loss that follows it, or weights that all shrink to zero each tell another story
-about a bad result in the main table.
+A forget loss that runs away, a retain loss that follows it, or weights that all shrink to zero each tell
+another story about a bad result in the main table.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from lethe.figures import style
 from lethe.tables import require
@@ -26,11 +27,12 @@ PANELS = {
 def draw(logs: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
     """Four panels by optimiser step, one line per method: mean over seeds, band of ± one standard deviation.
 
-    A run whose value stops being finite is marked with a cross at its last finite value, and leaves the mean there.
+    A run whose value stops being finite is marked with a cross at its last finite value, and leaves the mean
+    there.
 
     Args:
-        logs: the runs' training logs one below the other, with columns method and seed added; values are NaN where a
-            method has no such term.
+        logs: the runs' training logs one below the other, with columns method and seed added; values are NaN
+            where a method has no such term.
         methods: the study's methods, in the order that fixes their colours; by default that of `logs`.
 
     Raises:
@@ -47,7 +49,8 @@ def draw(logs: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
         finite = logs[column][np.isfinite(logs[column])].abs()
         if len(finite) and finite.max() > 20 * max(finite.median(), 0.5):
             axes.set_yscale("symlog", linthresh=1)
-            axes.set_ylabel(f"{title}, symlog")
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.set_ylabel(f"{title}, log beyond ±1")
     for axes in panels[1]:
         axes.set_xlabel("Optimiser step")
     handles, names = panels[0, 0].get_legend_handles_labels()

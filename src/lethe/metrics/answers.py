@@ -6,17 +6,20 @@ memorisation and Min-K drop the last one, the end token.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from lethe.benchmarks.records import Record
 from lethe.errors import InputError
 from lethe.metrics import PREFIXES
 from lethe.metrics.membership import compressed_bytes, min_k_score, standardised
 from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import probability
 from lethe.metrics.rouge import rouge_l_recall
+
+if TYPE_CHECKING:  # the package of benchmarks loads torch, which evaluation has no use for
+    from lethe.benchmarks.records import Record
 
 SETS = (*PREFIXES, "holdout")
 KINDS = ("answer", "paraphrase", "perturbed")
@@ -35,7 +38,7 @@ ANSWER_ONLY = [
 
 def answer_values(
     tokens: pd.DataFrame,
-    records: Iterable[Record],
+    records: "Iterable[Record]",
     generations: pd.DataFrame,
     min_k: float = 0.4,
     ou_compat: bool = False,

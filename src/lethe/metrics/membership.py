@@ -26,8 +26,8 @@ ATTACKS = {
 def min_k_score(values: np.ndarray, answer: np.ndarray, n_answers: int, share: float) -> np.ndarray:
     """[A] −mean of the lowest ⌊share · n⌋, at least one, of an answer's n values.
 
-    Min-K (Shi et al. 2024) on log-probabilities, Min-K++ (Zhang et al. 2024) on `standardised` ones. NaN for an
-    answer without tokens or with a NaN among them.
+    Min-K (Shi et al. 2024) on log-probabilities, Min-K++ (Zhang et al. 2024) on `standardised` ones. NaN for
+    an answer without tokens or with a NaN among them.
 
     Args:
         values: [N] one value per token, nats or standard deviations.

@@ -5,14 +5,17 @@ A value stays with its sample: an undefined one is NaN in its row, it never shif
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from lethe.benchmarks.records import Record
 from lethe.metrics.answers import answer_values
 from lethe.metrics.probability import normalised
 from lethe.metrics.truth_ratio import closeness, knowledge, superiority, truth_ratio
+
+if TYPE_CHECKING:  # the package of benchmarks loads torch, which evaluation has no use for
+    from lethe.benchmarks.records import Record
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Measured:
 
     tokens: pd.DataFrame
     generations: pd.DataFrame
-    records: Sequence[Record]
+    records: "Sequence[Record]"
     min_k: float = 0.4
     ou_compat: bool = False
 
