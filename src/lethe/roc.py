@@ -135,7 +135,7 @@ def auc_table(
         Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two samples),
         tokens, positives, samples, reason (why the AUC is undefined; missing where it is defined).
     """
-    rows, scores = [], list(scores)
+    rows, scores, table = [], list(scores), table.reset_index(drop=True)
     for label in labels:
         kept, positive = labelled(table, label, eos)
         cluster, names = pd.factorize(kept["sample"])
@@ -144,7 +144,7 @@ def auc_table(
         counts = np.vstack([np.ones((1, n), int), *([draws] if len(draws) else [])])
         for score in scores:
             # Ranked over the whole table, so that a weight is read the same way for every label source.
-            values = pd.Series(ranking(table, score), index=table.index)[kept.index].to_numpy()
+            values = ranking(table, score)[kept.index]
             reason = _undefined(values, positive)
             auc = resampled_auc(values, positive, cluster, counts) if reason is None else np.array([np.nan])
             drawn = auc[1:][np.isfinite(auc[1:])]
@@ -165,8 +165,9 @@ def _undefined(values: np.ndarray, positive: np.ndarray) -> str | None:
 
 def roc_points(table: pd.DataFrame, label: str, score: str, eos: Eos = "structural") -> pd.DataFrame:
     """Corners of the ROC curve, columns fpr and tpr, from (0, 0) to (1, 1); no rows if the AUC is undefined."""
+    table = table.reset_index(drop=True)
     kept, positive = labelled(table, label, eos)
-    values = pd.Series(ranking(table, score), index=table.index)[kept.index].to_numpy()
+    values = ranking(table, score)[kept.index]
     if _undefined(values, positive) is not None:
         return pd.DataFrame({"fpr": [], "tpr": []}, dtype=float)
     fpr, tpr, _ = roc_curve(positive, values)

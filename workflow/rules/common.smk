@@ -96,16 +96,12 @@ def measured_model(wildcards):
 def measured_splits(wildcards):
     if wildcards.run == "full":
         return SPLITS
-    return [split for split in SPLITS if wildcards.run in (retain_split(split),) or wildcards.run.startswith(f"{split}/")]
+    return [split for split in SPLITS if wildcards.run.split("/")[0] in (split, retain_split(split))]
 
 
 # Where a measured run's tables are, for each row of the results of a split.
 def measured_run(split, who):
     return {"full": "full", "retain": retain_split(split)}.get(who, f"{split}/{who}")
-
-
-METRIC_MODULES),
-    }
 
 
 # What changes a measurement, as opposed to a metric computed from it.

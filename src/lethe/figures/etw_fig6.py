@@ -37,6 +37,7 @@ def draw(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
         InputError: if a column is missing.
     """
     require(runs, ["model", "split", "method", X, Y, "aggregate"], "runs table")
+    runs = runs.reset_index(drop=True)
     methods = list(dict.fromkeys(runs["method"]) if methods is None else methods)
     methods = [method for method in methods if method not in REFERENCES]
     models, splits = list(dict.fromkeys(runs["model"])), list(dict.fromkeys(runs["split"]))
@@ -67,7 +68,7 @@ def draw(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
 
 
 def best_run(runs: pd.DataFrame) -> int | None:
-    """Index of a method's best drawable run: lowest aggregate, or lowest −log10 FQ if no aggregate is defined."""
+    """Index of a method's best drawable run: lowest aggregate, or lowest −log10 FQ if none is defined."""
     runs = runs[np.isfinite(runs[X]) & np.isfinite(runs[Y])]
     if runs.empty:
         return None
@@ -140,7 +141,8 @@ def _legend(figure: Figure, methods: Sequence[str], present: set[str]) -> None:
         columnspacing=1.0,
         handletextpad=0.4,
         handlelength=1.5,
-        title="one mark per run; larger: best run of a method\n(lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined)",
+        title="one mark per run; larger: best run of a method\n"
+        "(lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined)",
         title_fontsize=style.SMALL,
     )
     legend.get_title().set_multialignment("center")
