@@ -14,13 +14,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 
 from lethe.tables import require
 
 Eos = Literal["structural", "drop"]
 
-# Relative resolution of the fp32 weights in the token table, with a margin for the rounding of exp and pow.
+# Resolution of fp32 weights, with a margin for the rounding of exp and pow.
 RESOLUTION = 1e-6
 
 
@@ -64,17 +65,16 @@ def ranking(table: pd.DataFrame, score: str) -> np.ndarray:
 
 
 def _unsaturated(weights: np.ndarray, logprob: np.ndarray) -> np.ndarray:
-    slack = RESOLUTION * np.abs(weights).max()
-    if np.ptp(weights) <= slack:
+    scale = np.abs(weights).max()
+    if np.ptp(weights) <= RESOLUTION * scale:
         return np.zeros_like(weights)
-    if len(np.unique(weights)) == 2:
+    if len(np.unique(weights)) == 2 or np.ptp(logprob) == 0:
         return weights
-    ordered = weights[np.argsort(logprob, kind="stable")]
-    if (np.maximum.accumulate(ordered) - ordered <= slack).all():
-        return logprob
-    if (ordered - np.minimum.accumulate(ordered) <= slack).all():
-        return -logprob
-    return weights
+    direction = np.sign(spearmanr(weights, logprob).statistic)
+    ordered = direction * weights[np.argsort(logprob, kind="stable")]
+    # 1 − p is rounded on the scale of 1, however small it is.
+    falls = np.maximum.accumulate(ordered) - ordered > RESOLUTION * max(1.0, scale)
+    return weights if falls.any() else direction * logprob
 
 
 def resampled_auc(
@@ -164,7 +164,7 @@ def _undefined(values: np.ndarray, positive: np.ndarray) -> str | None:
 
 
 def roc_points(table: pd.DataFrame, label: str, score: str, eos: Eos = "structural") -> pd.DataFrame:
-    """Corners of the ROC curve, columns fpr and tpr, from (0, 0) to (1, 1); no rows if the AUC is undefined."""
+    """Corners of the ROC curve, columns fpr and tpr, (0, 0) to (1, 1); no rows if the AUC is undefined."""
     table = table.reset_index(drop=True)
     kept, positive = labelled(table, label, eos)
     values = ranking(table, score)[kept.index]

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +18,21 @@ from lethe.roc import auc_table
 
 METHODS = ["GA", "WGA", "SCN", "ETW", "Mine"]
 SPLITS = ["forget01", "forget10"]
-WORDS = "The celebrated author Aysha Al Hashim wrote moving novels in the genre of Love Inspired since 1977".split()
+WORDS = [
+    "The",
+    "celebrated",
+    "author",
+    "Aysha",
+    "Al",
+    "Hashim",
+    "wrote",
+    "novels",
+    "in",
+    "the",
+    "genre",
+    "of",
+]
+WORDS += ["Love", "Inspired", "since", "1977"]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +131,7 @@ def figures(tokens, runs) -> dict[str, Figure]:
     }
 
 
-# --- style ------------------------------------------------------------------------------------------------------------
+# --- style ---
 
 
 def test_known_methods_are_told_apart_by_colour_and_by_marker_or_line():
@@ -168,14 +183,12 @@ def test_page_width_and_no_text_below_seven_points(figures, name):
 @pytest.mark.parametrize("name", ["fig2", "fig3", "fig4", "fig6", "training"])
 def test_no_text_is_cut_off_by_the_edge(figures, name):
     figure = figures[name]
-    figure.draw_without_rendering()
-    box = figure.bbox
-    for text in figure.findobj(Text):
-        if text.get_text() and text.get_visible():
-            extent = text.get_window_extent()
-            inside = extent.x0 >= box.x0 - 1 and extent.x1 <= box.x1 + 1
-            inside &= extent.y0 >= box.y0 - 1 and extent.y1 <= box.y1 + 1
-            assert inside, text.get_text()
+    box = figure.get_tightbbox()  # inches, of all that is drawn
+    width, height = figure.get_size_inches()
+    assert box.x0 >= -0.02
+    assert box.y0 >= -0.02
+    assert box.x1 <= width + 0.02
+    assert box.y1 <= height + 0.02
 
 
 def test_a_method_has_the_same_colour_in_every_figure(figures):
@@ -187,7 +200,7 @@ def test_a_method_has_the_same_colour_in_every_figure(figures):
         assert to_hex(curves(figures["training"].axes[0])[method].get_color()).upper() == colour.upper()
 
 
-# --- Fig. 2 -----------------------------------------------------------------------------------------------------------
+# --- Fig. 2 ---
 
 
 def test_fig2_has_a_panel_per_model_and_label_with_auc_in_the_legend(figures, tokens):
@@ -222,7 +235,7 @@ def test_fig2_names_what_the_auc_table_lacks(tokens):
         etw_fig2.draw({"tiny": tokens}, ["gold"], ["ETW"], auc)
 
 
-# --- Fig. 3 -----------------------------------------------------------------------------------------------------------
+# --- Fig. 3 ---
 
 
 def test_fig3_has_a_panel_per_method_with_both_means(figures, tokens):
@@ -265,7 +278,7 @@ def test_fig3_copes_with_one_class_and_undefined_weights(tokens):
     assert "mean, informative" not in curves(figure.axes[0])
 
 
-# --- Fig. 4 -----------------------------------------------------------------------------------------------------------
+# --- Fig. 4 ---
 
 
 def test_fig4_has_the_annotation_and_a_row_per_method_for_each_line(figures, tokens):
@@ -290,7 +303,7 @@ def test_fig4_lines_wrap_inside_the_page_and_keep_every_token_once(tokens):
     for line in lines:
         assert line[0][1] == 40
         assert all(x + w <= 300 for _, x, w in line)
-        assert all(x + w <= following for (_, x, w), (_, following, _) in zip(line, line[1:], strict=False))
+        assert all(x + w <= following for (_, x, w), (_, following, _) in pairwise(line))
 
 
 def test_fig4_breaks_a_word_that_is_wider_than_the_page():
@@ -375,7 +388,7 @@ def test_html_hover_gives_weight_log_probability_and_entropy(tokens):
     assert 'charset="utf-8"' in html
 
 
-# --- Fig. 6 -----------------------------------------------------------------------------------------------------------
+# --- Fig. 6 ---
 
 
 def test_fig6_has_a_panel_per_model_and_split_and_a_mark_per_defined_run(figures, runs):
@@ -443,7 +456,7 @@ def test_fig6_forget_quality_over_hundreds_of_decades_stays_legible(runs):
 
 def test_fig6_draws_even_if_nothing_is_defined(runs):
     figure = etw_fig6.draw(runs.assign(neg_log10_fq=np.nan))
-    assert "15 of 15 runs undefined" in texts(figure)[0] or any("15 of 15 runs" in t for t in texts(figure))
+    assert sum("15 of 15 runs undefined" in text for text in texts(figure)) == 4
     lines = curves(panels(figure)[0])
     assert lines["full"].get_xdata()[0] == 0.60  # the utility there was to keep
 
@@ -455,7 +468,7 @@ def test_fig6_does_not_confuse_runs_with_a_repeated_index(runs):
     assert sizes.count(8.5) == len(METHODS)
 
 
-# --- training ---------------------------------------------------------------------------------------------------------
+# --- training ---
 
 
 def test_training_has_four_panels_with_mean_and_band(figures):

@@ -159,7 +159,8 @@ def _check(table: pd.DataFrame, samples: Sequence[str], methods: Sequence[str], 
     missing = [sample for sample in samples if sample not in set(table["sample"])]
     if missing:
         raise InputError(
-            f"token table: no sample {missing}; choose ids of the forget split, e.g. {table['sample'].iloc[0]}."
+            f"token table: no sample {missing}; "
+            f"choose ids of the forget split, e.g. {table['sample'].iloc[0]}."
         )
 
 

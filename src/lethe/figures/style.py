@@ -117,7 +117,8 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         with mpl.rc_context(RC):
             figure = draw(*args, **kwargs)
             FigureCanvasAgg(figure)  # no display is ever needed
-            figure.draw_without_rendering()
+            for _ in range(2):  # the second layout sees the tick labels that the first one chose
+                figure.draw_without_rendering()
         return figure
 
     return wrapper
