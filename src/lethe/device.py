@@ -15,7 +15,10 @@ def choose_device(gpus: int = 1) -> torch.device:
     if gpus > 0 and torch.cuda.is_available():
         device, reason = torch.device("cuda"), torch.cuda.get_device_name()
     else:
-        device, reason = torch.device("cpu"), "no GPU granted" if torch.cuda.is_available() else "no GPU present"
+        device, reason = (
+            torch.device("cpu"),
+            "no GPU granted" if torch.cuda.is_available() else "no GPU present",
+        )
     log.info("device %s (%s), %d threads", device, reason, torch.get_num_threads())
     return device
 

@@ -46,7 +46,11 @@ class Cost:
 
 @torch.inference_mode()
 def answer_hidden(
-    model: PreTrainedModel, questions: list[Question], tokens_per_batch: int, dtype: torch.dtype | None, cost: Cost
+    model: PreTrainedModel,
+    questions: list[Question],
+    tokens_per_batch: int,
+    dtype: torch.dtype | None,
+    cost: Cost,
 ) -> Iterator[tuple[list[tuple[int, int]], list[int], Tensor, Tensor]]:
     """Teacher-forced hidden states of all answers, a batch at a time.
 
@@ -70,7 +74,11 @@ def answer_hidden(
             if prefix.shape[1]:
                 positions = (prefix_mask.cumsum(1) - 1).clamp(min=0)
                 model.base_model(
-                    prefix, attention_mask=prefix_mask, position_ids=positions, past_key_values=cache, use_cache=True
+                    prefix,
+                    attention_mask=prefix_mask,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
                 )
                 cache.batch_select_indices(owner)
             full_mask = torch.cat([prefix_mask[owner], mask], dim=1)
@@ -78,7 +86,9 @@ def answer_hidden(
             states = model.base_model(
                 ids, attention_mask=full_mask, position_ids=positions, past_key_values=cache, use_cache=True
             ).last_hidden_state
-            targets = torch.tensor([token for q, a in keys for token in questions[q].answers[a]], device=device)
+            targets = torch.tensor(
+                [token for q, a in keys for token in questions[q].answers[a]], device=device
+            )
             cost.fed_tokens += prefix.numel() + ids.numel()
             cost.real_tokens += sum(map(len, prompts)) + sum(lengths)
             cost.batches += 1
@@ -107,7 +117,9 @@ def score_answers(
             parts = [values.cpu().split(lengths) for values in batch[:4]]
             entropies = {t: values.cpu().split(lengths) for t, values in batch.entropy.items()}
             for i, (q, a) in enumerate(keys):
-                scores[q][a] = TokenScores(*(part[i] for part in parts), {t: e[i] for t, e in entropies.items()})
+                scores[q][a] = TokenScores(
+                    *(part[i] for part in parts), {t: e[i] for t, e in entropies.items()}
+                )
             bar.update(len(keys))
     return scores, cost
 
@@ -154,12 +166,18 @@ def generate(
             for step in range(limit):
                 with autocast(device, dtype):
                     states = model.base_model(
-                        ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                        ids,
+                        attention_mask=mask,
+                        position_ids=positions,
+                        past_key_values=cache,
+                        use_cache=True,
                     ).last_hidden_state[:, -1]
                     token = (states @ head.to(states.dtype).T).argmax(-1)
                 cost.fed_tokens += ids.numel()
                 open_rows &= ~torch.isin(token, ends)
-                for row, value, is_open in zip(rows.tolist(), token.tolist(), open_rows.tolist(), strict=True):
+                for row, value, is_open in zip(
+                    rows.tolist(), token.tolist(), open_rows.tolist(), strict=True
+                ):
                     if is_open:
                         outputs[row].append(value)
                 remaining = int(open_rows.sum())

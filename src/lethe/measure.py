@@ -42,7 +42,9 @@ def evaluation_sets(
             [
                 r
                 for r in records
-                if r.set == "full" and r.perturbed_answers and all(retain_split(s) in r.splits for s in study_splits)
+                if r.set == "full"
+                and r.perturbed_answers
+                and all(retain_split(s) in r.splits for s in study_splits)
             ],
             limits.get("retain"),
         ),
@@ -144,12 +146,15 @@ def end_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
 
 
 def score_table(
-    model: PreTrainedModel, encoder: Encoder, records: list[Record], table: pd.DataFrame, temperatures: list[float], dtype
+    model: PreTrainedModel,
+    encoder: Encoder,
+    records: list[Record],
+    table: pd.DataFrame,
+    temperatures: list[float],
+    dtype,
 ) -> pd.DataFrame:
     """The token table with `logprob` and `entropy_T<t>` (nats) under `model`, from one teacher-forced pass."""
-    questions = [
-        Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records
-    ]
+    questions = [Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records]
     scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype)
     columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
     for t in temperatures:

@@ -47,7 +47,9 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: PromptConfig, context: int):
         if not tokenizer.is_fast:
-            raise InputError(f"tokenizer {type(tokenizer).__name__} gives no character offsets; use its fast version.")
+            raise InputError(
+                f"tokenizer {type(tokenizer).__name__} gives no character offsets; use its fast version."
+            )
         if tokenizer.eos_token_id is None:
             raise InputError("the tokenizer has no EOS token; set `eos_token` in its tokenizer_config.json.")
         self.tokenizer = tokenizer
@@ -80,8 +82,15 @@ class Encoder:
 
     def answer(self, answer: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids of an answer with EOS, and the character spans that tile it."""
-        lead = 0 if self.tokenizer.chat_template is not None else 1  # the template's own space before the answer
-        encoded = self.tokenizer(" " * lead + answer, add_special_tokens=False, return_offsets_mapping=True)
+        lead = (
+            0 if self.tokenizer.chat_template is not None else 1
+        )  # the template's own space before the answer
+        encoded = self.tokenizer(
+            " " * lead + answer,
+            add_special_tokens=False,
+            split_special_tokens=True,  # "<eos>" in an answer is text; only the end is an end token
+            return_offsets_mapping=True,
+        )
         spans, covered = [], 0
         for _, end in encoded["offset_mapping"]:
             end = max(covered, min(end - lead, len(answer)))

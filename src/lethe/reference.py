@@ -30,7 +30,10 @@ def compute(model: PreTrainedModel, examples: list[Example], dtype: torch.dtype 
 def save(reference: Reference, path: str | Path) -> None:
     """Write as safetensors; key `head` and one key per sample."""
     with atomic(path) as temporary:
-        save_file({"head": reference.head.contiguous(), **{f"hidden/{k}": v for k, v in reference.hidden.items()}}, temporary)
+        save_file(
+            {"head": reference.head.contiguous(), **{f"hidden/{k}": v for k, v in reference.hidden.items()}},
+            temporary,
+        )
 
 
 def read(path: str | Path) -> Reference:

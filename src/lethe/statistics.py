@@ -54,18 +54,19 @@ def token_statistics(
         ValueError: on shapes that do not fit, or a temperature that is not positive.
     """
     _check(hidden, head_weight, targets)
+    dtype = _product_dtype(hidden)
     if any(not temperature > 0 for temperature in temperatures):
         raise ValueError(f"temperatures must be positive, got {temperatures}")
-    outputs = _TokenStatistics.apply(
-        hidden, head_weight, targets, tuple(temperatures), chunk or chunk_rows(len(head_weight))
-    )
+    with _no_autocast(hidden):
+        outputs = _TokenStatistics.apply(
+            hidden, head_weight, targets, tuple(temperatures), chunk or chunk_rows(len(head_weight)), dtype
+        )
     return TokenStatistics(outputs[0], dict(zip(temperatures, outputs[1:], strict=True)))
 
 
 class _TokenStatistics(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, head_weight, targets, temperatures, chunk):
-        dtype = _product_dtype(hidden)
+    def forward(ctx, hidden, head_weight, targets, temperatures, chunk, dtype):
         head = head_weight.to(dtype)
         rows = len(hidden)
         logprob = hidden.new_empty(rows, dtype=torch.float32)
@@ -79,12 +80,14 @@ class _TokenStatistics(torch.autograd.Function):
             logprob[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normaliser[part]
             for k, temperature in enumerate(temperatures):
                 scaled = logits / temperature if temperature != 1 else logits
-                log_normalisers[part, k] = (
-                    scaled.logsumexp(-1) if temperature != 1 else normaliser[part]
+                log_normalisers[part, k] = scaled.logsumexp(-1) if temperature != 1 else normaliser[part]
+                log_p = (
+                    scaled.sub_(log_normalisers[part, k, None])
+                    if temperature != 1
+                    else scaled - normaliser[part, None]
                 )
-                log_p = scaled.sub_(log_normalisers[part, k, None]) if temperature != 1 else scaled - normaliser[part, None]
                 # -Σ p log p on normalised log-probabilities: lse − Σ p·z cancels for confident tokens.
-                entropies[k][part] = -torch.linalg.vecdot(log_p.exp(), log_p)
+                entropies[k][part] = -_dot(log_p.exp(), log_p)
                 del log_p, scaled
         ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
         ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
@@ -102,7 +105,7 @@ class _TokenStatistics(torch.autograd.Function):
         # fp32: rounding each chunk's contribution to bf16 would bias training.
         grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if need_head else None
         if grad_logprob is None and not wanted:
-            return grad_hidden, grad_head, None, None, None
+            return grad_hidden, grad_head, None, None, None, None
         for start in range(0, len(hidden), ctx.chunk):
             part = slice(start, start + ctx.chunk)
             logits = _logits(hidden[part], head, ctx.dtype)  # [c, V]
@@ -124,11 +127,22 @@ class _TokenStatistics(torch.autograd.Function):
                 del p
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
             del logits, gradient
-        return grad_hidden, None if grad_head is None else grad_head.to(head_weight.dtype), None, None, None
+        return (
+            grad_hidden,
+            None if grad_head is None else grad_head.to(head_weight.dtype),
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def token_kl(
-    hidden: Tensor, head_weight: Tensor, reference_hidden: Tensor, reference_head: Tensor, chunk: int | None = None
+    hidden: Tensor,
+    head_weight: Tensor,
+    reference_hidden: Tensor,
+    reference_head: Tensor,
+    chunk: int | None = None,
 ) -> Tensor:
     """KL(p₀ ‖ p) of each prediction over the full vocabulary, nats, [N] fp32; differentiable in hidden and head.
 
@@ -140,22 +154,21 @@ def token_kl(
             f"reference of {len(reference_hidden)} tokens and {len(reference_head)} words for "
             f"{len(hidden)} tokens and {len(head_weight)} words"
         )
-    return _TokenKL.apply(
-        hidden, head_weight, reference_hidden, reference_head, chunk or max(1, chunk_rows(len(head_weight)) // 2)
-    )
+    dtype, chunk = _product_dtype(hidden), chunk or max(1, chunk_rows(len(head_weight)) // 2)
+    with _no_autocast(hidden):
+        return _TokenKL.apply(hidden, head_weight, reference_hidden, reference_head, chunk, dtype)
 
 
 class _TokenKL(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, head_weight, reference_hidden, reference_head, chunk):
-        dtype = _product_dtype(hidden)
+    def forward(ctx, hidden, head_weight, reference_hidden, reference_head, chunk, dtype):
         head, reference = head_weight.to(dtype), reference_head.to(dtype)
         kl = hidden.new_empty(len(hidden), dtype=torch.float32)
         for start in range(0, len(hidden), chunk):
             part = slice(start, start + chunk)
             log_p = _logits(hidden[part], head, dtype).log_softmax(-1)
             log_p0 = _logits(reference_hidden[part], reference, dtype).log_softmax(-1)
-            kl[part] = torch.linalg.vecdot(log_p0.exp(), log_p0 - log_p)
+            kl[part] = _dot(log_p0.exp(), log_p0 - log_p)
             del log_p, log_p0
         ctx.save_for_backward(hidden, head_weight, reference_hidden, reference_head)
         ctx.chunk, ctx.dtype = chunk, dtype
@@ -176,7 +189,14 @@ class _TokenKL(torch.autograd.Function):
             gradient *= grad[part, None]
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
             del gradient
-        return grad_hidden, None if grad_head is None else grad_head.to(head_weight.dtype), None, None, None
+        return (
+            grad_hidden,
+            None if grad_head is None else grad_head.to(head_weight.dtype),
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 class TokenScores(NamedTuple):
@@ -208,20 +228,26 @@ def token_scores(
     head = head_weight.to(dtype)
     chunk = chunk or chunk_rows(len(head_weight))
     empty = [hidden.new_empty(0, dtype=torch.float32)]
-    logprob, greedy, mean, std = list(empty), [hidden.new_empty(0, dtype=torch.bool)], list(empty), list(empty)
+    logprob, greedy, mean, std = (
+        list(empty),
+        [hidden.new_empty(0, dtype=torch.bool)],
+        list(empty),
+        list(empty),
+    )
     entropy: dict[float, list[Tensor]] = {temperature: list(empty) for temperature in temperatures}
-    for start in range(0, len(hidden), chunk):
-        part = slice(start, start + chunk)
-        logits = _logits(hidden[part], head, dtype)
-        greedy.append(logits.argmax(-1) == targets[part])
-        for temperature in temperatures:
-            log_p = (logits / temperature).log_softmax(-1)
-            entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
-        log_p = logits.log_softmax(-1)
-        p = log_p.exp()
-        logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
-        mean.append(torch.linalg.vecdot(p, log_p))
-        std.append((torch.linalg.vecdot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
+    with _no_autocast(hidden):
+        for start in range(0, len(hidden), chunk):
+            part = slice(start, start + chunk)
+            logits = _logits(hidden[part], head, dtype)
+            greedy.append(logits.argmax(-1) == targets[part])
+            for temperature in temperatures:
+                log_p = (logits / temperature).log_softmax(-1)
+                entropy[temperature].append(-_dot(log_p.exp(), log_p))
+            log_p = logits.log_softmax(-1)
+            p = log_p.exp()
+            logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
+            mean.append(_dot(p, log_p))
+            std.append((_dot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
     return TokenScores(
         torch.cat(logprob),
         torch.cat(greedy),
@@ -233,11 +259,15 @@ def token_scores(
 
 def _check(hidden: Tensor, head_weight: Tensor, targets: Tensor) -> None:
     if hidden.ndim != 2 or head_weight.ndim != 2 or hidden.shape[1] != head_weight.shape[1]:
-        raise ValueError(f"hidden {tuple(hidden.shape)} and head {tuple(head_weight.shape)} are not [N, H] and [V, H]")
+        raise ValueError(
+            f"hidden {tuple(hidden.shape)} and head {tuple(head_weight.shape)} are not [N, H] and [V, H]"
+        )
     if targets.shape != hidden.shape[:1]:
         raise ValueError(f"targets {tuple(targets.shape)} for {len(hidden)} tokens")
     if len(targets) and (int(targets.min()) < 0 or int(targets.max()) >= len(head_weight)):
-        raise ValueError("targets outside the vocabulary; there is no ignore index, select loss-bearing rows first")
+        raise ValueError(
+            "targets outside the vocabulary; there is no ignore index, select loss-bearing rows first"
+        )
 
 
 def _product_dtype(hidden: Tensor) -> torch.dtype:
@@ -246,10 +276,20 @@ def _product_dtype(hidden: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
+def _no_autocast(hidden: Tensor) -> torch.autocast:
+    """Softmax and sums stay fp32: autocast would round even a dot product of fp32 vectors to bf16."""
+    return torch.autocast(hidden.device.type, enabled=False)
+
+
 def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
     """[c, V] logits in fp32."""
-    with torch.autocast(hidden.device.type, enabled=False):
-        return (hidden.to(dtype) @ head.T).float()
+    return (hidden.to(dtype) @ head.T).float()
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Σ a·b over the vocabulary in fp32: autocast would round both sides of `vecdot` to bf16."""
+    with torch.autocast(a.device.type, enabled=False):
+        return torch.linalg.vecdot(a, b)
 
 
 def _accumulate(gradient, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -7,50 +7,48 @@ whose metric is undefined is counted, never dropped in silence.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lethe.errors import InputError
 from lethe.io import write_text
+from lethe.metrics import METRICS
 
 KEYS = ["model", "split", "method"]
 REFERENCES = ("full", "retain")
 PROVENANCE = ("config_sha256", "commit", "lethe_version")
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is shown: heading, better direction (None: neither, so nothing is best), number format."""
-
-    heading: str
-    better: Literal["lower", "higher"] | None
-    form: str = ".3f"
-
-
-METRICS = {
-    "neg_log10_fq": Metric("−log₁₀ FQ", "lower"),
-    "forget_quality": Metric("FQ", "higher", ".3g"),
-    "delta_mu": Metric("ΔMU (points)", "lower", ".2f"),
-    "model_utility": Metric("MU", "higher"),
-    "aggregate": Metric("Agg.", "lower"),
-    "abs_privleak": Metric("|Priv.| (%)", "lower", ".2f"),
-    "privleak": Metric("Priv. (%)", None, ".2f"),
-    "forget_Q_A_Prob": Metric("forget probability", "lower"),
-    "forget_Q_A_ROUGE": Metric("forget ROUGE-L", "lower"),
-    "forget_truth_ratio": Metric("forget truth ratio", "higher"),
-    "extraction_strength": Metric("ES", "lower"),
-    "exact_memorization": Metric("EM", "lower"),
+# Heading and number format where the metric's name and three decimals will not do; what a metric is, its unit
+# and which way is better are declared in `lethe.metrics`.
+HEADINGS = {
+    "neg_log10_fq": "−log₁₀ FQ",
+    "forget_quality": "FQ",
+    "delta_mu": "ΔMU (points)",
+    "model_utility": "MU",
+    "aggregate": "Agg.",
+    "abs_privleak": "|Priv.| (%)",
+    "privleak": "Priv. (%)",
+    "forget_Q_A_Prob": "forget probability",
+    "forget_Q_A_ROUGE": "forget ROUGE-L",
+    "forget_truth_ratio": "forget truth ratio",
+    "extraction_strength": "ES",
+    "exact_memorization": "EM",
 }
-ARROW = {"lower": " ↓", "higher": " ↑", None: ""}
+FORMATS = {"forget_quality": ".3g", "delta_mu": ".2f", "abs_privleak": ".2f", "privleak": ".2f"}
+ARROW = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "half": " → 0.5", None: ""}
 
 
-def metric(name: str) -> Metric:
-    """How a metric is shown; a name not in `METRICS` is its own heading and has no better direction."""
-    return METRICS.get(name, Metric(name, None))
+def better(name: str) -> str | None:
+    """Which way of a metric is better, by `lethe.metrics`; None for no preference or a name unknown there."""
+    return METRICS[name].better if name in METRICS else None
+
+
+def heading(name: str) -> str:
+    """Heading of a metric's column, with an arrow to where it is better."""
+    return HEADINGS.get(name, name) + ARROW[better(name)]
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], what: str) -> None:
@@ -104,7 +102,7 @@ def cell(row: Mapping, name: str) -> tuple[str, str]:
     undefined = f"undefined ({runs - defined} of {runs})"
     if not defined:
         return undefined, ""
-    form = metric(name).form
+    form = FORMATS.get(name, ".3f")
     mean, sd = (f"{row[f'{name}_{part}']:{form}}".replace("-", "−") for part in ("mean", "sd"))
     return mean, (f" ± {sd}" if defined > 1 else "") + (f"; {undefined}" if defined < runs else "")
 
@@ -116,19 +114,18 @@ def best(table: pd.DataFrame, name: str) -> np.ndarray:
     """
     means = table[f"{name}_mean"].where(table[f"{name}_n"] == table["runs"])
     means = means.where(~table["method"].isin(REFERENCES))
-    better = metric(name).better
-    if better is None:
-        return np.zeros(len(table), bool)
-    extreme = means.groupby([table["model"], table["split"]]).transform("min" if better == "lower" else "max")
-    return (means == extreme).to_numpy()
+    loss = {
+        "lower": means,
+        "higher": -means,
+        "zero": means.abs(),
+        "half": (means - 0.5).abs(),
+        None: means * np.nan,
+    }[better(name)]
+    return (loss == loss.groupby([table["model"], table["split"]]).transform("min")).to_numpy()
 
 
 def _metrics(table: pd.DataFrame) -> list[str]:
     return [column.removesuffix("_mean") for column in table if column.endswith("_mean")]
-
-
-def _heading(name: str) -> str:
-    return metric(name).heading + ARROW[metric(name).better]
 
 
 def _cells(table: pd.DataFrame, escape, bold: str) -> list[list[str]]:
@@ -148,14 +145,14 @@ def markdown(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -
         return re.sub(r"([\\|*<])", r"\\\1", str(text)).replace("\n", " ")
 
     names = _metrics(table)
-    head = [*KEYS, "n", *(escape(_heading(name)) for name in names)]
+    head = [*KEYS, "n", *(escape(heading(name)) for name in names)]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * (len(head) - 3)]
     for row, cells in zip(table.to_dict("records"), _cells(table, escape, "**{}**"), strict=True):
         lines.append(
             "| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |"
         )
     note = (
-        "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better; "
+        "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better, → closer; "
         "bold: best method of a model and split."
     )
     footer = " · ".join(f"{key} `{provenance[key]}`" for key in PROVENANCE)
@@ -177,6 +174,7 @@ LATEX = {
     "λ": r"$\lambda$",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
+    "→": r"$\to$",
 }
 
 
@@ -188,7 +186,7 @@ def escape_latex(text: object) -> str:
 def latex(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> str:
     """A `table` environment for the booktabs package, one block of rows per model and split."""
     names = _metrics(table)
-    head = [*KEYS, "$n$", *(escape_latex(_heading(name)) for name in names)]
+    head = [*KEYS, "$n$", *(escape_latex(heading(name)) for name in names)]
     lines = [f"% {key}: {str(provenance[key]).replace(chr(10), ' ')}" for key in PROVENANCE]
     lines += [
         "% Needs \\usepackage{booktabs}. Mean and standard deviation over n runs.",

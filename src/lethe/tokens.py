@@ -51,7 +51,9 @@ def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray
             prompt or data set.
     """
     ordered = table.reset_index(drop=True).sort_values(KEY, kind="stable")
-    groups = {sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()}
+    groups = {
+        sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()
+    }
     ids = table["token_id"].to_numpy()
     found = []
     for example in examples:

@@ -77,7 +77,9 @@ def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 0]).permutation(rows)
 
 
-def batches(rows: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[np.ndarray]:
+def batches(
+    rows: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1
+) -> list[np.ndarray]:
     """This process's share of each effective batch of an epoch; over processes, every row once."""
     order = epoch_order(rows, seed, epoch)
     return [order[start : start + batch_size][rank::world] for start in range(0, rows, batch_size)]
@@ -101,7 +103,9 @@ def collate(examples: list[Example], device: torch.device) -> tuple[Tensor, Tens
         sequence += [row] * len(example.answer)
         position += range(first, first + len(example.answer))
         targets += example.answer
-    return tuple(x.to(device) for x in (ids, torch.tensor(sequence), torch.tensor(position), torch.tensor(targets)))
+    return tuple(
+        x.to(device) for x in (ids, torch.tensor(sequence), torch.tensor(position), torch.tensor(targets))
+    )
 
 
 def learning_rate(step: int, steps: int, warmup: int, schedule: str) -> float:
@@ -181,10 +185,11 @@ def train(
 
 def _finish_gradients(model: PreTrainedModel, context: Context) -> float:
     """Sum gradients over processes, clip, and return their norm before clipping."""
-    parameters = [p for p in model.parameters() if p.grad is not None]
+    parameters = [p for p in model.parameters() if p.requires_grad]
     if context.world > 1:
-        for parameter in parameters:
-            parameter.grad = context.accelerator.reduce(parameter.grad, "sum")
+        for p in parameters:
+            # A process without rows in an epoch's last step has no gradient, but must take part in the sum.
+            p.grad = context.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
     return float(torch.nn.utils.clip_grad_norm_(parameters, context.config.max_grad_norm))
 
 

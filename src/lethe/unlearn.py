@@ -56,7 +56,13 @@ class Unlearning:
         hidden_size: int,
         reference: Reference | None = None,
     ):
-        self.method, self.forget, self.retain, self.seed, self.reference = method, forget, retain, seed, reference
+        self.method, self.forget, self.retain, self.seed, self.reference = (
+            method,
+            forget,
+            retain,
+            seed,
+            reference,
+        )
         rows = rows_of(table, forget)
         logprob = table["logprob"].to_numpy(dtype=np.float32)
         self.start_logprob = [torch.from_numpy(logprob[r]) for r in rows]
@@ -151,7 +157,8 @@ def weights_at_start(method: MethodConfig, table: pd.DataFrame, seed: int) -> np
         n_sequences=len(samples),
         logprob=logprob,
         entropy={
-            t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
+            t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64))
+            for t in weighting.temperatures()
         },
         reference_logprob=logprob,
     )

