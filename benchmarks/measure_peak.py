@@ -186,16 +186,16 @@ def compare(
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """max |a − b| / max |b|; infinite if one is not finite.
+    """max |a − b| / max |b|.
 
     Raises:
-        ValueError: for different shapes, which would otherwise broadcast.
+        ValueError: for different shapes, which would otherwise broadcast, and for values that are not finite.
     """
     if a.shape != b.shape:
         raise ValueError(f"shapes {a.shape} and {b.shape} are not alike")
-    difference, scale = float(np.abs(a - b).max(initial=0)), float(np.abs(b).max(initial=0))
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return float("inf")
+        raise ValueError("values are not finite: there is nothing to compare")
+    difference, scale = float(np.abs(a - b).max(initial=0)), float(np.abs(b).max(initial=0))
     return difference / scale if scale else difference
 
 

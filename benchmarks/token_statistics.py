@@ -53,7 +53,8 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Sizes N, H, V, dtype of hidden states and head, whether the entropy is differentiated, and where it runs."""
+    """Sizes N, H, V, dtype of hidden states and head, whether the entropy is differentiated, where it runs, and the
+    kernel's rows per chunk (None: its own choice)."""
 
     tokens: int
     hidden: int
@@ -61,6 +62,7 @@ class Problem:
     dtype: str
     differentiate_entropy: bool
     device: torch.device
+    chunk: int | None = None
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """hidden [N, H] and head [V, H] that want gradients; targets, upstream gradients of both outputs [N]."""
@@ -73,16 +75,16 @@ class Problem:
         return *leaves, targets.to(self.device), *upstream
 
 
-def plain(hidden, head, targets, differentiate_entropy) -> tuple[torch.Tensor, torch.Tensor]:
+def plain(hidden, head, targets, problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
     log_p = (hidden @ head.T).float().log_softmax(-1)  # [N, V]
     logprob = log_p.gather(-1, targets[:, None]).squeeze(-1)
-    with torch.set_grad_enabled(differentiate_entropy):
+    with torch.set_grad_enabled(problem.differentiate_entropy):
         entropy = -(log_p.exp() * log_p).sum(-1)
     return logprob, entropy
 
 
-def lethe(hidden, head, targets, differentiate_entropy) -> tuple[torch.Tensor, torch.Tensor]:
-    statistics = token_statistics(hidden, head, targets, (1.0,))
+def lethe(hidden, head, targets, problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+    statistics = token_statistics(hidden, head, targets, (1.0,), problem.chunk)
     return statistics.logprob, statistics.entropy[1.0]
 
 
@@ -92,7 +94,7 @@ def prepare(function, problem: Problem) -> Pass:
     def run():
         clock = Stopwatch(problem.device)
         with clock("forward"):
-            logprob, entropy = function(hidden, head, targets, problem.differentiate_entropy)
+            logprob, entropy = function(hidden, head, targets, problem)
         outputs, upstream = [logprob], [grad_logprob]
         if problem.differentiate_entropy:
             outputs.append(entropy)
@@ -141,6 +143,7 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
         "--large-tokens", type=int, help="N at the second V (what fits into half of the free memory, up to 8192)"
     )
     parser.add_argument("--dtype", choices=list(DTYPES), default="fp32", help="of inputs (%(default)s)")
+    parser.add_argument("--chunk", type=int, help="rows per chunk of the kernel (its own choice)")
     arguments = parser.parse_args(argv)
     device = device_of(arguments.device)
     sizes = [(arguments.tokens, arguments.vocab)]
@@ -148,7 +151,11 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
         large = arguments.large_tokens or tokens_that_fit(arguments.large_vocab, 8192, device)
         sizes.append((large, arguments.large_vocab))
     rows = [
-        row(Problem(n, arguments.hidden, v, arguments.dtype, differentiate, device), arguments, isolated)
+        row(
+            Problem(n, arguments.hidden, v, arguments.dtype, differentiate, device, arguments.chunk),
+            arguments,
+            isolated,
+        )
         for n, v in sizes
         for differentiate in (False, True)
     ]

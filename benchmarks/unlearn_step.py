@@ -52,8 +52,10 @@ METHODS = {
 COPIES = ("WGA", "NPO")
 """Methods whose plain way holds a frozen copy of the starting model."""
 COMPARED = ("loss_forget", "loss_retain", "gradient_norm")
-TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
-"""Largest accepted relative difference of losses and gradient norm."""
+TOLERANCE = {"float32": 5e-4, "bfloat16": 1e-1}
+"""Largest accepted relative difference of losses and gradient norm. In fp32 it is the plain way that needs it: on the
+transposed layout the softmax adds V terms one after the other, and at 128,256 words a log-probability is off by 2e-4
+nats against float64 (Lethe's by 5e-6). In bf16 a logit of 20 is only known to 0.06 nats."""
 
 COLUMNS = {
     "method": ("method", ""),
@@ -86,7 +88,8 @@ class Problem:
     device: torch.device
 
     def model(self) -> PreTrainedModel:
-        """The starting model; its predictions are less flat than a fresh one's, or weights would be all alike."""
+        """The starting model. A fresh one predicts all words alike, so that weights would be alike too: a larger
+        final norm gives logits a standard deviation of 3."""
         torch.manual_seed(0)
         config = LlamaConfig(
             vocab_size=self.vocab,
@@ -97,22 +100,29 @@ class Problem:
             num_key_value_heads=max(1, self.heads // 2),
             max_position_embeddings=self.tokens,
             tie_word_embeddings=True,
-            initializer_range=0.1,
         )
-        return LlamaForCausalLM(config).to(self.device).train()
+        model = LlamaForCausalLM(config)
+        with torch.no_grad():
+            model.model.norm.weight.fill_(3 / (config.initializer_range * self.hidden**0.5))
+        return model.to(self.device).train()
 
     @torch.no_grad()
     def perturbed(self, start: PreTrainedModel) -> PreTrainedModel:
         """The model that is trained: the starting model a little way off."""
         model, generator = copy.deepcopy(start), torch.Generator().manual_seed(1)
         for parameter in model.parameters():
-            parameter += (0.005 * torch.randn(parameter.shape, generator=generator)).to(self.device)
+            parameter += (0.002 * torch.randn(parameter.shape, generator=generator)).to(self.device)
         return model
 
     def examples(self, split: str) -> list[Example]:
-        """Rows of `tokens` random tokens, the last `labelled` of which bear loss."""
+        """Rows of `tokens` random tokens, the last `labelled` of which bear loss.
+
+        Each token stands twice: with tied embeddings the model expects the last token again, so that likely and
+        unlikely labels alternate.
+        """
         generator = np.random.default_rng(list(split.encode()))
-        ids = generator.integers(self.vocab, size=(self.rows, self.tokens)).tolist()
+        ids = generator.integers(self.vocab, size=(self.rows, self.tokens // 2 + 1))
+        ids = np.repeat(ids, 2, axis=1)[:, : self.tokens].tolist()
         cut, spans = self.tokens - self.labelled, [(i, i + 1) for i in range(self.labelled)]
         return [Example(f"{split}-{i}", row[:cut], row[cut:], spans) for i, row in enumerate(ids)]
 

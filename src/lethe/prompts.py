@@ -47,9 +47,7 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: PromptConfig, context: int):
         if not tokenizer.is_fast:
-            raise InputError(
-                f"tokenizer {type(tokenizer).__name__} gives no character offsets; use its fast version."
-            )
+            raise InputError(f"tokenizer {type(tokenizer).__name__} gives no character offsets; use its fast version.")
         if tokenizer.eos_token_id is None:
             raise InputError("the tokenizer has no EOS token; set `eos_token` in its tokenizer_config.json.")
         self.tokenizer = tokenizer
@@ -82,9 +80,7 @@ class Encoder:
 
     def answer(self, answer: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Token ids of an answer with EOS, and the character spans that tile it."""
-        lead = (
-            0 if self.tokenizer.chat_template is not None else 1
-        )  # the template's own space before the answer
+        lead = 0 if self.tokenizer.chat_template is not None else 1  # the template's own space before the answer
         encoded = self.tokenizer(
             " " * lead + answer,
             add_special_tokens=False,

@@ -24,7 +24,7 @@ def compute(model: PreTrainedModel, examples: list[Example], dtype: torch.dtype 
     for keys, lengths, states, _ in answer_hidden(model, questions, 4096, dtype, Cost()):
         for (q, _), part in zip(keys, states.float().cpu().split(lengths), strict=True):
             hidden[examples[q].sample] = part.clone()
-    return Reference(hidden, head_weight(model).detach().float().cpu())
+    return Reference(hidden, head_weight(model).detach().float().cpu().clone())
 
 
 def save(reference: Reference, path: str | Path) -> None:

@@ -34,9 +34,7 @@ def read_logs(paths: Iterable[str | Path]) -> pd.DataFrame:
     logs = []
     for path in map(Path, paths):
         logs.append(
-            read_table(path).assign(
-                method=path.parents[1].name, seed=int(path.parent.name.removeprefix("seed"))
-            )
+            read_table(path).assign(method=path.parents[1].name, seed=int(path.parent.name.removeprefix("seed")))
         )
     table = pd.concat(logs, ignore_index=True)
     for column in ("loss_forget", "loss_retain"):  # a study without any retain term has no such column

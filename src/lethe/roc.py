@@ -77,9 +77,7 @@ def _unsaturated(weights: np.ndarray, logprob: np.ndarray) -> np.ndarray:
     return weights if falls.any() else direction * logprob
 
 
-def resampled_auc(
-    scores: np.ndarray, positive: np.ndarray, cluster: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def resampled_auc(scores: np.ndarray, positive: np.ndarray, cluster: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """AUC of B resamples in which cluster s occurs counts[b, s] times; NaN where one class is missing.
 
     The AUC is the share of (positive, negative) pairs in which the positive scores higher, ties counting one

@@ -82,12 +82,10 @@ class _TokenStatistics(torch.autograd.Function):
                 scaled = logits / temperature if temperature != 1 else logits
                 log_normalisers[part, k] = scaled.logsumexp(-1) if temperature != 1 else normaliser[part]
                 log_p = (
-                    scaled.sub_(log_normalisers[part, k, None])
-                    if temperature != 1
-                    else scaled - normaliser[part, None]
+                    scaled.sub_(log_normalisers[part, k, None]) if temperature != 1 else scaled - normaliser[part, None]
                 )
                 # -Σ p log p on normalised log-probabilities: lse − Σ p·z cancels for confident tokens.
-                entropies[k][part] = -_dot(log_p.exp(), log_p)
+                entropies[k][part] = -torch.linalg.vecdot(log_p.exp(), log_p)
                 del log_p, scaled
         ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
         ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
@@ -168,7 +166,7 @@ class _TokenKL(torch.autograd.Function):
             part = slice(start, start + chunk)
             log_p = _logits(hidden[part], head, dtype).log_softmax(-1)
             log_p0 = _logits(reference_hidden[part], reference, dtype).log_softmax(-1)
-            kl[part] = _dot(log_p0.exp(), log_p0 - log_p)
+            kl[part] = torch.linalg.vecdot(log_p0.exp(), log_p0 - log_p)
             del log_p, log_p0
         ctx.save_for_backward(hidden, head_weight, reference_hidden, reference_head)
         ctx.chunk, ctx.dtype = chunk, dtype
@@ -242,12 +240,12 @@ def token_scores(
             greedy.append(logits.argmax(-1) == targets[part])
             for temperature in temperatures:
                 log_p = (logits / temperature).log_softmax(-1)
-                entropy[temperature].append(-_dot(log_p.exp(), log_p))
+                entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
             log_p = logits.log_softmax(-1)
             p = log_p.exp()
             logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
-            mean.append(_dot(p, log_p))
-            std.append((_dot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
+            mean.append(torch.linalg.vecdot(p, log_p))
+            std.append((torch.linalg.vecdot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
     return TokenScores(
         torch.cat(logprob),
         torch.cat(greedy),
@@ -259,15 +257,11 @@ def token_scores(
 
 def _check(hidden: Tensor, head_weight: Tensor, targets: Tensor) -> None:
     if hidden.ndim != 2 or head_weight.ndim != 2 or hidden.shape[1] != head_weight.shape[1]:
-        raise ValueError(
-            f"hidden {tuple(hidden.shape)} and head {tuple(head_weight.shape)} are not [N, H] and [V, H]"
-        )
+        raise ValueError(f"hidden {tuple(hidden.shape)} and head {tuple(head_weight.shape)} are not [N, H] and [V, H]")
     if targets.shape != hidden.shape[:1]:
         raise ValueError(f"targets {tuple(targets.shape)} for {len(hidden)} tokens")
     if len(targets) and (int(targets.min()) < 0 or int(targets.max()) >= len(head_weight)):
-        raise ValueError(
-            "targets outside the vocabulary; there is no ignore index, select loss-bearing rows first"
-        )
+        raise ValueError("targets outside the vocabulary; there is no ignore index, select loss-bearing rows first")
 
 
 def _product_dtype(hidden: Tensor) -> torch.dtype:
@@ -284,12 +278,6 @@ def _no_autocast(hidden: Tensor) -> torch.autocast:
 def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
     """[c, V] logits in fp32."""
     return (hidden.to(dtype) @ head.T).float()
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Σ a·b over the vocabulary in fp32: autocast would round both sides of `vecdot` to bf16."""
-    with torch.autocast(a.device.type, enabled=False):
-        return torch.linalg.vecdot(a, b)
 
 
 def _accumulate(gradient, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -5,6 +5,7 @@ ETW (arXiv 2604.17785) shows one run per method; here every cell says how many r
 whose metric is undefined is counted, never dropped in silence.
 """
 
+import html as html_escape
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,16 @@ from lethe.metrics import METRICS
 
 KEYS = ["model", "split", "method"]
 REFERENCES = ("full", "retain")
+MAIN_METRICS = (
+    "neg_log10_fq",
+    "delta_mu",
+    "aggregate",
+    "abs_privleak",
+    "model_utility",
+    "forget_Q_A_Prob",
+    "forget_Q_A_ROUGE",
+    "extraction_strength",
+)
 PROVENANCE = ("config_sha256", "commit", "lethe_version")
 
 
@@ -148,9 +159,7 @@ def markdown(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -
     head = [*KEYS, "n", *(escape(heading(name)) for name in names)]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * (len(head) - 3)]
     for row, cells in zip(table.to_dict("records"), _cells(table, escape, "**{}**"), strict=True):
-        lines.append(
-            "| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |"
-        )
+        lines.append("| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |")
     note = (
         "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better, → closer; "
         "bold: best method of a model and split."
@@ -198,15 +207,11 @@ def latex(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> s
         " & ".join(head) + r" \\",
     ]
     group = None
-    for row, cells in zip(
-        table.to_dict("records"), _cells(table, escape_latex, r"\textbf{{{}}}"), strict=True
-    ):
+    for row, cells in zip(table.to_dict("records"), _cells(table, escape_latex, r"\textbf{{{}}}"), strict=True):
         if (row["model"], row["split"]) != group:
             lines.append(r"\midrule")
             group = (row["model"], row["split"])
-        lines.append(
-            " & ".join([*(escape_latex(row[key]) for key in KEYS), str(row["runs"]), *cells]) + r" \\"
-        )
+        lines.append(" & ".join([*(escape_latex(row[key]) for key in KEYS), str(row["runs"]), *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
@@ -223,3 +228,29 @@ def write(table: pd.DataFrame, stem: str | Path, caption: str, provenance: Mappi
     write_text(f"{stem}.csv", machine.to_csv(index=False))
     write_text(f"{stem}.md", markdown(table, caption, provenance))
     write_text(f"{stem}.tex", latex(table, caption, provenance))
+
+
+def html(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> str:
+    """The table as a web page without outside resources, for the report; best of each group in bold."""
+    escape = html_escape.escape
+    names = _metrics(table)
+    head = [*KEYS, "n", *(heading(name) + ARROW[better(name)] for name in names)]
+    rows = [
+        [*(escape(str(row[key])) for key in KEYS), str(row["runs"]), *cells]
+        for row, cells in zip(table.to_dict("records"), _cells(table, escape, "<b>{}</b>"), strict=True)
+    ]
+    body = "\n".join("<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>" for row in rows)
+    footer = " · ".join(f"{key} {escape(str(provenance[key]))}" for key in PROVENANCE)
+    return f"""<!doctype html>
+<meta charset="utf-8"><title>{escape(caption)}</title>
+<style>
+body {{ font: 14px sans-serif; margin: 1.5em; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }}
+th:nth-child(-n+3), td:nth-child(-n+3) {{ text-align: left; }}
+</style>
+<p>{escape(caption)} ↓ lower, ↑ higher is better; bold: best method of a model and split.</p>
+<table><tr>{"".join(f"<th>{escape(name)}</th>" for name in head)}</tr>
+{body}</table>
+<p><small>{footer}</small></p>
+"""

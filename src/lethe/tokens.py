@@ -3,8 +3,8 @@
 Stages add columns and never rows:
 
     tokens    sample, position, token_id, text, start, end, eos
-    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature
     annotate  informative_<label> (nullable boolean) for each label source
+    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature
     weigh     weight_<method> for each method, at the starting model
 """
 
@@ -51,9 +51,7 @@ def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray
             prompt or data set.
     """
     ordered = table.reset_index(drop=True).sort_values(KEY, kind="stable")
-    groups = {
-        sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()
-    }
+    groups = {sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()}
     ids = table["token_id"].to_numpy()
     found = []
     for example in examples:

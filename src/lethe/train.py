@@ -77,9 +77,7 @@ def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 0]).permutation(rows)
 
 
-def batches(
-    rows: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1
-) -> list[np.ndarray]:
+def batches(rows: int, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> list[np.ndarray]:
     """This process's share of each effective batch of an epoch; over processes, every row once."""
     order = epoch_order(rows, seed, epoch)
     return [order[start : start + batch_size][rank::world] for start in range(0, rows, batch_size)]
@@ -103,9 +101,7 @@ def collate(examples: list[Example], device: torch.device) -> tuple[Tensor, Tens
         sequence += [row] * len(example.answer)
         position += range(first, first + len(example.answer))
         targets += example.answer
-    return tuple(
-        x.to(device) for x in (ids, torch.tensor(sequence), torch.tensor(position), torch.tensor(targets))
-    )
+    return tuple(x.to(device) for x in (ids, torch.tensor(sequence), torch.tensor(position), torch.tensor(targets)))
 
 
 def learning_rate(step: int, steps: int, warmup: int, schedule: str) -> float:

@@ -40,7 +40,8 @@ class Unlearning:
     Args:
         method: weighting, objective, retain term and their strengths.
         forget, retain: tokenised rows.
-        table: token table of the forget split, with the starting model's `logprob` and what the weighting needs.
+        table: token table of the forget split, with what the weighting reads, and with the starting model's `logprob`
+            if the objective needs it.
         seed: the run's seed; fixes order, retain draws and random weightings.
         hidden_size: H of the model, for learned weightings.
         reference: needed by retain terms that declare it, else None.
@@ -64,8 +65,10 @@ class Unlearning:
             reference,
         )
         rows = rows_of(table, forget)
-        logprob = table["logprob"].to_numpy(dtype=np.float32)
-        self.start_logprob = [torch.from_numpy(logprob[r]) for r in rows]
+        self.start_logprob = None
+        if method.objective.reference:
+            logprob = table["logprob"].to_numpy(dtype=np.float32)
+            self.start_logprob = [torch.from_numpy(logprob[r]) for r in rows]
         self.static = None
         if isinstance(method.weighting, StaticWeighting):
             column = np.asarray(method.weighting.column(table, seed), dtype=np.float32)
@@ -95,10 +98,8 @@ class Unlearning:
                 n_sequences=len(part),
                 logprob=statistics.logprob.detach(),
                 entropy={t: h.detach() for t, h in statistics.entropy.items()},
-                reference_logprob=torch.cat([self.start_logprob[row] for row in part]).to(context.device),
-                static=None
-                if self.static is None
-                else torch.cat([self.static[row] for row in part]).to(context.device),
+                reference_logprob=_gather(self.start_logprob, part, context),
+                static=_gather(self.static, part, context),
                 hidden_states=states.detach(),
                 position=position,
                 step=context.step,
@@ -133,6 +134,11 @@ class Unlearning:
         return context.total(total)
 
 
+def _gather(values: list[torch.Tensor] | None, rows: np.ndarray, context: Context) -> torch.Tensor | None:
+    """Stored per-token values of the given rows, one after the other; None stays None."""
+    return None if values is None else torch.cat([values[row] for row in rows]).to(context.device)
+
+
 def retain_draws(rows: int, seed: int, epoch: int, rank: int, step: int, count: int) -> np.ndarray:
     """Rows of the retain split that go with a step: one per forget row, drawn without replacement within the step.
 
@@ -157,8 +163,7 @@ def weights_at_start(method: MethodConfig, table: pd.DataFrame, seed: int) -> np
         n_sequences=len(samples),
         logprob=logprob,
         entropy={
-            t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64))
-            for t in weighting.temperatures()
+            t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
         },
         reference_logprob=logprob,
     )

@@ -89,9 +89,7 @@ def test_forget_splits_are_the_last_authors(authors, expected):
 
 
 def test_forget_splits_are_nested_and_each_row_is_forgotten_or_kept(records):
-    ids = {
-        name: {r.id for r in select(records, "full", name)} for name in ("forget01", "forget05", "forget10")
-    }
+    ids = {name: {r.id for r in select(records, "full", name)} for name in ("forget01", "forget05", "forget10")}
     assert ids["forget01"] < ids["forget05"] < ids["forget10"]
     for record in select(records, "full"):
         assert len(record.splits) == 3
@@ -210,9 +208,7 @@ def test_same_seed_same_rows_other_seed_other_authors(records):
     assert again == records
     other = make(seed=4, authors=60, facts=12, holdout_authors=5, world_authors=20)
     assert len(set(names(other, "full")) & set(names(records, "full"))) == 0
-    assert [r.question for r in select(other, "real_authors")] == [
-        r.question for r in select(records, "real_authors")
-    ]
+    assert [r.question for r in select(other, "real_authors")] == [r.question for r in select(records, "real_authors")]
 
 
 def test_sections_do_not_depend_on_each_other():

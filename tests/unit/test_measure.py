@@ -187,7 +187,11 @@ def test_generations_are_greedy_and_without_holdout(measured, tiny, encoder, set
     for (_, record), found in zip(rows[:3], generations["generation"][:3], strict=True):
         ids = torch.tensor([encoder.prompt(record.question)])
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=config.max_new_tokens, pad_token_id=0
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=config.max_new_tokens,
+            pad_token_id=0,
         )
         assert found == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 

@@ -83,9 +83,7 @@ def test_memorisation_by_hand(greedy, em, es, es_compat):
     answer = np.zeros(len(greedy), dtype=int)
     assert exact_memorization(greedy, answer, 1)[0] == pytest.approx(em, nan_ok=True)
     assert extraction_strength(greedy, position, answer, 1)[0] == pytest.approx(es, nan_ok=True)
-    assert extraction_strength(greedy, position, answer, 1, ou_compat=True)[0] == pytest.approx(
-        es_compat, nan_ok=True
-    )
+    assert extraction_strength(greedy, position, answer, 1, ou_compat=True)[0] == pytest.approx(es_compat, nan_ok=True)
 
 
 @pytest.mark.parametrize("ou_compat", [False, True])

@@ -40,9 +40,7 @@ def said(*rows) -> pd.DataFrame:
 
 def record(id, set="full", answer="red fox", perturbed=2, paraphrase="a fox, red") -> Record:
     false = tuple(f"false {j}" for j in range(perturbed))
-    return Record(
-        id, set, "g", f"Question {id}?", answer, paraphrased_answer=paraphrase, perturbed_answers=false
-    )
+    return Record(id, set, "g", f"Question {id}?", answer, paraphrased_answer=paraphrase, perturbed_answers=false)
 
 
 def five_sets(shift: float = 0.0, n: int = 6) -> Measured:
@@ -52,9 +50,7 @@ def five_sets(shift: float = 0.0, n: int = 6) -> Measured:
     for set in (*PREFIXES, "holdout"):
         for i in range(n):
             id = f"{set}-{i}"
-            records.append(
-                record(id, {"forget": "full", "retain": "full"}.get(set, set), f"words of answer {i}")
-            )
+            records.append(record(id, {"forget": "full", "retain": "full"}.get(set, set), f"words of answer {i}"))
             lost = shift if set == "forget" else 1.0 if set == "holdout" else 0.0
             bits = random.uniform(0.2, 1.0, size=(4, 5))
             greedy = random.random(5) < 0.8
@@ -264,9 +260,7 @@ def test_every_declared_metric_is_summarised_and_defined_on_full_data():
     facts = model[model["set"] == "world_facts"]
     assert summary["wf_Truth_Ratio"].value == pytest.approx(np.maximum(0, 1 - facts["truth_ratio"]).mean())
     assert summary["wf_Q_A_Prob_normalised"].value == pytest.approx(facts["prob_normalised"].mean())
-    assert summary["aggregate"].value == pytest.approx(
-        summary["neg_log10_fq"].value * summary["delta_mu"].value
-    )
+    assert summary["aggregate"].value == pytest.approx(summary["neg_log10_fq"].value * summary["delta_mu"].value)
     assert summary["abs_privleak"].value == abs(summary["privleak"].value)
     assert summary["forget_Q_A_Prob"].counts == {"samples": 6, "dropped": 0}
 

@@ -35,7 +35,7 @@ def npo_by_hand(logprob, reference, weights, reference_weights, beta):
     """
     losses, gradient = [], []
     for i in range(len(LENGTHS)):
-        own = (SEQUENCE == i).numpy()
+        own = SEQUENCE.numpy() == i
         s = -(weights * logprob)[own].sum()
         s0 = -(reference_weights * reference)[own].sum()
         losses.append(-2 / beta * math.log(1 / (1 + math.exp(-beta * (s - s0)))))

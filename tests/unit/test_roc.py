@@ -96,9 +96,7 @@ def test_interval_is_the_percentiles_of_resampled_answers():
     cluster, names = pd.factorize(tokens["sample"])
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=300)
     expected = [
-        roc_auc_score(
-            tokens["informative_gold"].astype(bool), tokens["entropy_T1.0"], sample_weight=d[cluster]
-        )
+        roc_auc_score(tokens["informative_gold"].astype(bool), tokens["entropy_T1.0"], sample_weight=d[cluster])
         for d in draws
     ]
     assert [row["low"], row["high"]] == pytest.approx(np.percentile(expected, [2.5, 97.5]), abs=1e-12)
@@ -142,9 +140,7 @@ def test_saturated_confidence_weights_are_ranked_by_log_probability():
 def test_tnpo_with_its_epsilon_ranks_like_confidence_at_the_starting_model():
     tokens = table()
     p = np.exp(tokens["logprob"])
-    tokens["weight_TNPO"] = (2 * p**4 / (2 * p**4 + 1e-5)).astype(
-        "float32"
-    )  # invariant 9: 1.0 for most tokens
+    tokens["weight_TNPO"] = (2 * p**4 / (2 * p**4 + 1e-5)).astype("float32")  # invariant 9: 1.0 for most tokens
     result = auc_table(tokens, ["gold"], ["weight_TNPO", "weight_WGA"], bootstrap=0)["auc"]
     assert result[0] == result[1]
 
@@ -152,9 +148,7 @@ def test_tnpo_with_its_epsilon_ranks_like_confidence_at_the_starting_model():
 def test_rounding_noise_in_constant_weights_decides_nothing():
     tokens = table()
     tokens["weight_TNPO"] = 1 + 1e-8 * np.exp(tokens["logprob"])
-    assert (
-        auc_table(tokens, ["gold"], ["weight_TNPO"], 50)[["auc", "low", "high"]].iloc[0].tolist() == [0.5] * 3
-    )
+    assert auc_table(tokens, ["gold"], ["weight_TNPO"], 50)[["auc", "low", "high"]].iloc[0].tolist() == [0.5] * 3
 
 
 def test_masks_and_weights_that_are_no_function_of_probability_are_left_alone():
@@ -175,9 +169,7 @@ def test_eos_is_structural_or_dropped():
     assert not positive[kept["eos"]].any()
     dropped, _ = labelled(tokens, "gold", "drop")
     assert len(dropped) == len(tokens) - tokens["sample"].nunique()
-    result = {
-        e: auc_table(tokens, ["gold"], ["entropy_T1.0"], 0, eos=e).iloc[0] for e in ("structural", "drop")
-    }
+    result = {e: auc_table(tokens, ["gold"], ["entropy_T1.0"], 0, eos=e).iloc[0] for e in ("structural", "drop")}
     assert result["drop"]["tokens"] == len(dropped)
     assert result["drop"]["auc"] != result["structural"]["auc"]
 
@@ -197,9 +189,7 @@ def test_samples_without_a_label_are_left_out_even_their_eos():
 
 
 def test_a_repeated_index_does_not_mix_up_tokens():
-    halves = [
-        table(samples=10, seed=seed).assign(sample=lambda t, s=seed: f"{s}" + t["sample"]) for seed in (0, 1)
-    ]
+    halves = [table(samples=10, seed=seed).assign(sample=lambda t, s=seed: f"{s}" + t["sample"]) for seed in (0, 1)]
     silent = pd.concat(halves).assign(
         informative_gold=lambda t: t["informative_gold"].mask(t["sample"] == "0full-0003")
     )

@@ -113,18 +113,14 @@ def test_csv_is_machine_readable_with_provenance(runs, tmp_path):
 
 
 def test_markdown_has_arrows_bold_and_footer(runs):
-    text = markdown(
-        main_table(runs.assign(abs_privleak=3.14), [*METRICS, "abs_privleak"]), "Results", PROVENANCE
-    )
+    text = markdown(main_table(runs.assign(abs_privleak=3.14), [*METRICS, "abs_privleak"]), "Results", PROVENANCE)
     lines = text.splitlines()
     head, rule, *body = [line for line in lines if line.startswith("|")]
     assert "−log₁₀ FQ ↓" in head
     assert "MU ↑" in head
     assert r"\|Priv.\|" in head
     assert len(body) == 6
-    columns = {
-        len(next(csv.reader(io.StringIO(x.replace(r"\|", "!")), delimiter="|"))) for x in (head, rule, *body)
-    }
+    columns = {len(next(csv.reader(io.StringIO(x.replace(r"\|", "!")), delimiter="|"))) for x in (head, rule, *body)}
     assert columns == {4 + 4 + 2}
     assert "**2.000** ± 1.000" in text
     assert "undefined (3 of 3)" in text

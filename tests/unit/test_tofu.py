@@ -141,9 +141,7 @@ def test_records_survive_the_table(config, tmp_path):
 def test_authors_thin_out_full_only_and_keep_ids_and_splits(config, caplog):
     whole = tofu(config, 0)
     records = tofu(config.model_copy(update={"authors": [9, 0]}), 0)
-    assert select(records, "full") == [
-        r for r in select(whole, "full") if r.group in ("author-000", "author-009")
-    ]
+    assert select(records, "full") == [r for r in select(whole, "full") if r.group in ("author-000", "author-009")]
     for name in ("real_authors", "world_facts", "holdout"):
         assert select(records, name) == select(whole, name)
     assert "the split is empty" not in caplog.text
@@ -156,9 +154,7 @@ def test_authors_that_leave_a_split_empty_warn(config, caplog):
     assert "none of them is in retain95" not in caplog.text  # half of author 9 is kept there
 
 
-@pytest.mark.parametrize(
-    ("authors", "message"), [([0, 10], "author 10.*0 to 9"), ([-1], "author -1"), ([], "empty")]
-)
+@pytest.mark.parametrize(("authors", "message"), [([0, 10], "author 10.*0 to 9"), ([-1], "author -1"), ([], "empty")])
 def test_unknown_authors(config, authors, message):
     with pytest.raises(InputError, match=rf"benchmark\.authors.*{message}"):
         tofu(config.model_copy(update={"authors": authors}), 0)
@@ -317,9 +313,7 @@ def test_loose_relations_warn_without_strict_and_fail_with_it(tmp_path, caplog, 
 
 
 def test_unknown_content_fails_in_strict_mode_and_warns_otherwise(config, caplog):
-    message = (
-        r"full\.json: not the known content.*expected 4000 rows.*116a79e7a7e1.*found 200 rows.*strict: false"
-    )
+    message = r"full\.json: not the known content.*expected 4000 rows.*116a79e7a7e1.*found 200 rows.*strict: false"
     with pytest.raises(InputError, match=message):
         tofu(config.model_copy(update={"strict": True}), 0)
     tofu(config, 0)
@@ -333,9 +327,7 @@ def test_content_hash_sees_values_and_order_but_not_serialisation():
     rows = [{"question": "é/?", "answer": "a"}, {"question": "q", "answer": "b"}]
     # printf '{"answer":"a","question":"é/?"}\n{"answer":"b","question":"q"}' | sha256sum
     assert content_hash(rows) == "6228b3be9a2fbc53b54f13e7759a818369ef6cf1b781205498075df6592ecda8"
-    assert content_hash(
-        [json.loads(json.dumps(dict(reversed(row.items())))) for row in rows]
-    ) == content_hash(rows)
+    assert content_hash([json.loads(json.dumps(dict(reversed(row.items())))) for row in rows]) == content_hash(rows)
     assert content_hash(rows[::-1]) != content_hash(rows)
 
 
@@ -394,9 +386,7 @@ def test_hub_errors_name_configuration_and_row(config):
     content = tables()
     content["full"][4] = {"question": "no answer?"}
     online = config.model_copy(update={"path": None})
-    with pytest.raises(
-        InputError, match=r"locuslab/TOFU, configuration full, row 4: column 'answer' is missing"
-    ):
+    with pytest.raises(InputError, match=r"locuslab/TOFU, configuration full, row 4: column 'answer' is missing"):
         read_tofu(online, open_files(online, FakeHub(content)))
 
 
@@ -424,9 +414,7 @@ def test_hub_asks_the_libraries_for_one_commit(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     rows = Hub().rows("locuslab/TOFU", "forget10_perturbed", "c0ffee")
     assert content_hash(rows) == content_hash([perturbed(0)])
-    assert calls == [
-        (("locuslab/TOFU",), {"name": "forget10_perturbed", "revision": "c0ffee", "split": "train"})
-    ]
+    assert calls == [(("locuslab/TOFU",), {"name": "forget10_perturbed", "revision": "c0ffee", "split": "train"})]
 
 
 # --- the real files -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tokenizers import processors
 from transformers import AutoTokenizer, ByT5Tokenizer
 
 from lethe.benchmarks.records import Record, select
@@ -84,12 +85,15 @@ def with_template(tokenizer, template):
     return tokenizer
 
 
-@pytest.fixture(scope="session", params=["plain", "chat"])
+@pytest.fixture(scope="session", params=["plain", "chat", "plain, trimmed offsets", "chat, trimmed offsets"])
 def both(request, tiny):
-    """Encoder of the byte-level BPE without and with a chat template, and what it puts before the answer."""
-    if request.param == "plain":
-        return Encoder(tiny[1], PromptConfig(), 512), " "
-    return Encoder(with_template(tiny[1], CHATML), PromptConfig(), 512), ""
+    """Encoder of the byte-level BPE without and with a chat template, and what it puts before the answer.
+
+    With trimmed offsets, as in GPT-2's and Llama 3's tokenizers, spaces are left out of the tokenizer's own offsets.
+    """
+    tokenizer = with_template(tiny[1], CHATML if "chat" in request.param else None)
+    tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets="trimmed" in request.param)
+    return Encoder(tokenizer, PromptConfig(), 512), "" if "chat" in request.param else " "
 
 
 @pytest.fixture(scope="session")

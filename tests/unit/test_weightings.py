@@ -35,9 +35,7 @@ WORDS = 50
 def random_logits(lengths=LENGTHS, seed=0) -> list[torch.Tensor]:
     """Per sequence [n, V] logits, from confident to flat tokens."""
     generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(n, WORDS, generator=generator) * 5 * torch.rand(n, 1, generator=generator) for n in lengths
-    ]
+    return [torch.randn(n, WORDS, generator=generator) * 5 * torch.rand(n, 1, generator=generator) for n in lengths]
 
 
 def batch_of(logits: list[torch.Tensor], temperatures=(1.0,)) -> TokenBatch:
@@ -83,9 +81,7 @@ def test_invariant_2_constant_entropy_is_gradient_ascent():
     generator = torch.Generator().manual_seed(1)
     row = torch.randn(WORDS, generator=generator)
     # permuted predictions: every token another distribution, all of one entropy
-    logits = [
-        torch.stack([row[torch.randperm(WORDS, generator=generator)] for _ in range(n)]) for n in LENGTHS
-    ]
+    logits = [torch.stack([row[torch.randperm(WORDS, generator=generator)] for _ in range(n)]) for n in LENGTHS]
     batch = batch_of(logits)
     gradients = []
     for weighting in (Entropy(), Uniform()):
@@ -139,7 +135,7 @@ def test_invariant_7_weights_do_not_depend_on_the_other_sequences():
         torch.testing.assert_close(Entropy().weights(batch_of([part])), weights)
 
 
-def test_invariant_7_weights_do_not_depend_on_padding(records, tiny, encoder, scored):
+def test_invariant_7_weights_do_not_depend_on_padding(records, sharp, encoder, scored):
     """The same rows in one padded forward pass and one by one, through the training loop."""
     rows = encoder.examples(select(records, "full", "forget10"))
     assert len({len(row) for row in rows}) > 1
@@ -155,7 +151,7 @@ def test_invariant_7_weights_do_not_depend_on_padding(records, tiny, encoder, sc
 
         task.weigh = listen
         config = TrainingConfig(epochs=1, batch_size=4, micro_batch_size=micro_batch_size)
-        train(copy.deepcopy(tiny[0]), task, 4, config, seed=0, gpus=0)
+        train(copy.deepcopy(sharp), task, 4, config, seed=0, gpus=0)
         collected[micro_batch_size] = torch.cat(parts)
     assert len(collected[4]) == len(scored)
     torch.testing.assert_close(collected[4], collected[1], rtol=1e-4, atol=1e-4)
@@ -166,8 +162,7 @@ def test_invariant_8_every_exponent_ranks_tokens_by_confidence():
     batch.logprob = batch.logprob.double()  # in fp32 powers and 1−p would create ties
     informative = np.random.default_rng(1).random(sum(LENGTHS)) < 0.3
     aucs = [
-        roc_auc_score(informative, Confidence(exponent=exponent).weights(batch).numpy())
-        for exponent in (0.5, 1.0, 5.0)
+        roc_auc_score(informative, Confidence(exponent=exponent).weights(batch).numpy()) for exponent in (0.5, 1.0, 5.0)
     ]
     inverse = roc_auc_score(informative, -batch.logprob.expm1().numpy())
     assert aucs[0] == aucs[1] == aucs[2] == pytest.approx(1 - inverse, abs=1e-12)
@@ -187,9 +182,7 @@ def test_invariant_11_temperature_moves_the_auc_of_entropy_only():
     temperatures = (0.5, 1.0, 3.0)
     batch = batch_of(random_logits(), temperatures)
     informative = np.random.default_rng(0).random(sum(LENGTHS)) < 0.4
-    aucs = {
-        roc_auc_score(informative, Entropy(temperature=t).weights(batch).numpy()) for t in temperatures
-    }
+    aucs = {roc_auc_score(informative, Entropy(temperature=t).weights(batch).numpy()) for t in temperatures}
     assert len(aucs) == 3
     confidence = [Confidence().weights(batch_of(random_logits(), (t,))) for t in temperatures]
     assert torch.equal(confidence[0], confidence[1])
@@ -199,13 +192,14 @@ def test_invariant_11_temperature_moves_the_auc_of_entropy_only():
 # --- the rest of entropy, confidence and uniform ------------------------------------------------------------
 
 
-def test_a_sequence_without_entropy_gets_weight_one():
+def test_a_sequence_without_entropy_gets_weight_one_and_a_warning(caplog):
     batch = batch_of(random_logits((3, 2)))
     batch.entropy[1.0][:3] = 0
     weights = Entropy().weights(batch)
     assert weights[:3].tolist() == [1, 1, 1]
     assert weights[3:].sum().item() == pytest.approx(2)
     assert weights[3] != 1
+    assert "weights of 3 tokens are all zero" in caplog.text
 
 
 def test_entropy_asks_for_its_temperature_only():
@@ -256,7 +250,7 @@ def test_every_weighting_says_what_it_is_made_from():
 
 def static_table() -> pd.DataFrame:
     """Sequences a (8 tokens, 2 informative), b (3, none), c (1, informative)."""
-    informative = [0, 1, 0, 0, 1, 0, 0, 0] + [0, 0, 0] + [1]
+    informative = [*[0, 1, 0, 0, 1, 0, 0, 0], *[0, 0, 0], 1]
     return pd.DataFrame(
         {
             "sample": ["a"] * 8 + ["b"] * 3 + ["c"],
@@ -268,7 +262,7 @@ def static_table() -> pd.DataFrame:
 
 def test_spans_spread_the_whole_strength_over_informative_tokens():
     weights = Spans().column(static_table(), seed=0)
-    np.testing.assert_array_equal(weights, [0, 4, 0, 0, 4, 0, 0, 0] + [0, 0, 0] + [1])
+    np.testing.assert_array_equal(weights, [*[0, 4, 0, 0, 4, 0, 0, 0], *[0, 0, 0], 1])
 
 
 def test_spans_do_not_depend_on_the_order_of_rows():
@@ -349,12 +343,12 @@ class Learned(Weighting):
 
 
 @pytest.mark.parametrize("weighting", [Surprise, Odd, Learned])
-def test_a_new_weighting_works_end_to_end(weighting, monkeypatch, records, tiny, encoder, scored):
+def test_a_new_weighting_works_end_to_end(weighting, monkeypatch, records, sharp, encoder, scored):
     monkeypatch.setitem(WEIGHTINGS, "toy", weighting)  # the line in the registry
     method = MethodConfig(weighting="toy", objective="ascent", retain="none")
     rows = encoder.examples(select(records, "full", "forget10"))
     task = Unlearning(method, rows, [], scored, seed=0, hidden_size=32)
-    model = copy.deepcopy(tiny[0])
+    model = copy.deepcopy(sharp)
     config = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0)
     log = train(model, task, len(rows), config, seed=0, gpus=0)
     log_probability = log["loss_forget"] / log["weight_mean"]

@@ -69,8 +69,11 @@ def method_code(name):
 # A run reads the earliest form of the token table that has what its weighting needs.
 def unlearn_inputs(wildcards):
     method = STUDY.methods[wildcards.method]
-    needs_labels = "label" in method.weighting.model_dump()
-    stage = "annotate" if needs_labels else "score"
+    stage = "tokens"
+    if "label" in method.weighting.model_dump():
+        stage = "annotate"
+    if method.objective.reference:
+        stage = "score"
     inputs = {
         "records": f"results/{S}/prepare/records.parquet",
         "model": f"results/{S}/finetune/{wildcards.model}/full/model",
@@ -78,7 +81,9 @@ def unlearn_inputs(wildcards):
         "code": method_code(wildcards.method),
     }
     if method.retain.reference:
-        inputs["reference"] = f"results/{S}/reference/{wildcards.model}/{wildcards.split}.safetensors"
+        inputs["reference"] = (
+            f"results/{S}/reference/{wildcards.model}/{wildcards.split}.safetensors"
+        )
     return inputs
 
 
@@ -89,14 +94,15 @@ def kept(path):
 
 # A measured run is `full`, a retain model, or split/method/seedN.
 def measured_model(wildcards):
-    maker = "unlearn" if "/" in wildcards.run else "finetune"
+    maker = "finetune" if wildcards.run in ["full", *RETAINS] else "unlearn"
     return f"results/{S}/{maker}/{wildcards.model}/{wildcards.run}/model"
 
 
 def measured_splits(wildcards):
     if wildcards.run == "full":
         return SPLITS
-    return [split for split in SPLITS if wildcards.run.split("/")[0] in (split, retain_split(split))]
+    first = Path(wildcards.run).parts[0]
+    return [split for split in SPLITS if first in (split, retain_split(split))]
 
 
 # Where a measured run's tables are, for each row of the results of a split.
@@ -106,10 +112,18 @@ def measured_run(split, who):
 
 # What changes a measurement, as opposed to a metric computed from it.
 def measuring(evaluation):
-    return evaluation.model_dump(mode="json", include={"precision", "max_new_tokens", "tokens_per_batch", "limits"})
+    keys = {"precision", "max_new_tokens", "tokens_per_batch", "limits"}
+    return {key: value for key, value in section(evaluation).items() if key in keys}
 
 
-METRIC_MODULES = sorted(f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("[!_]*.py"))
+# fictional.py and fictional_world.py, tofu.py and tofu_files.py
+BENCHMARK_MODULES = sorted(
+    f"benchmarks/{path.stem}"
+    for path in (LIBRARY / "benchmarks").glob(f"{STUDY.benchmark.name}*.py")
+)
+METRIC_MODULES = sorted(
+    f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("[!_]*.py")
+)
 RUNS_TABLE = "results/{study}/evaluate/{model}/{split}/runs.parquet"
 TOKEN_TABLE = "results/{study}/weigh/{model}/{split}.parquet"
 

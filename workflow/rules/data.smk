@@ -1,19 +1,18 @@
 # Benchmark -> records. With `base`, the only rules that may use the network.
 rule prepare:
     input:
-        code=lib("benchmarks/records", f"benchmarks/{STUDY.benchmark.name}"),
+        code=lib("benchmarks/records", *BENCHMARK_MODULES),
     output:
         records="results/{study}/prepare/records.parquet",
         source="results/{study}/prepare/source.json",
     log:
         "results/{study}/logs/prepare.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
     params:
         benchmark=section(STUDY.benchmark),
         seed=STUDY.seed,
-        splits=SPLITS,
     script:
         "../scripts/prepare.py"
 
@@ -27,9 +26,9 @@ rule provenance:
         "results/{study}/provenance/provenance.json",
     log:
         "results/{study}/logs/provenance.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
     params:
         study=section(STUDY),
     script:

@@ -37,7 +37,7 @@ rule evaluate:
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
             run=[measured_run(wildcards.split, who) for who in WHO],
         ),
-        code=lib(*METRIC_MODULES),
+        code=lib("measure", "results", *METRIC_MODULES),
     output:
         samples="results/{study}/evaluate/{model}/{split}/samples.parquet",
         runs="results/{study}/evaluate/{model}/{split}/runs.parquet",
@@ -57,15 +57,24 @@ rule evaluate:
 # Does the study hold together? The full model must know the forget split, the retain model must not.
 rule check:
     input:
-        expand("results/{study}/evaluate/{model}/{split}/runs.parquet", study=S, model=MODELS, split=SPLITS),
+        expand(
+            "results/{study}/evaluate/{model}/{split}/runs.parquet",
+            study=S,
+            model=MODELS,
+            split=SPLITS,
+        ),
         code=lib("check"),
     output:
         f"results/{S}/check/check.csv",
-        report(f"results/{S}/check/check.md", caption="../report/check.rst", category="1 Checks"),
+        report(
+            f"results/{S}/check/check.md",
+            caption="../report/check.rst",
+            category="1 Checks",
+        ),
     log:
         f"results/{S}/logs/check.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
     script:
         "../scripts/check.py"

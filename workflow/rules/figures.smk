@@ -61,7 +61,9 @@ rule etw_fig6:
 
 rule etw_fig2:
     input:
-        tables=lambda wildcards: expand(TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split),
+        tables=lambda wildcards: expand(
+            TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
+        ),
         code=lib("figures/etw_fig2", "figures/style", "roc"),
     output:
         png="results/{study}/etw_fig2/{split}.png",
@@ -98,7 +100,11 @@ rule etw_fig3:
             "results/{study}/etw_fig3/{model}/{split}.svg",
             caption="../report/etw_fig3.rst",
             category="3 Tokens",
-            labels={"figure": "histograms of token weights", "model": "{model}", "split": "{split}"},
+            labels={
+                "figure": "histograms of token weights",
+                "model": "{model}",
+                "split": "{split}",
+            },
         ),
         pdf="results/{study}/etw_fig3/{model}/{split}.pdf",
     log:
@@ -123,14 +129,22 @@ rule etw_fig4:
             "results/{study}/etw_fig4/{model}/{split}.svg",
             caption="../report/etw_fig4.rst",
             category="3 Tokens",
-            labels={"figure": "token heat-map", "model": "{model}", "split": "{split}"},
+            labels={
+                "figure": "token heat-map",
+                "model": "{model}",
+                "split": "{split}",
+            },
         ),
         pdf="results/{study}/etw_fig4/{model}/{split}.pdf",
         html=report(
             "results/{study}/etw_fig4/{model}/{split}.html",
             caption="../report/etw_fig4.rst",
             category="3 Tokens",
-            labels={"figure": "token heat-map (page)", "model": "{model}", "split": "{split}"},
+            labels={
+                "figure": "token heat-map (page)",
+                "model": "{model}",
+                "split": "{split}",
+            },
         ),
     log:
         "results/{study}/logs/etw_fig4/{model}/{split}.log",
@@ -156,7 +170,11 @@ rule training:
             "results/{study}/training/{model}/{split}.svg",
             caption="../report/training.rst",
             category="4 Runs",
-            labels={"figure": "losses and weights by step", "model": "{model}", "split": "{split}"},
+            labels={
+                "figure": "losses and weights by step",
+                "model": "{model}",
+                "split": "{split}",
+            },
         ),
         pdf="results/{study}/training/{model}/{split}.pdf",
     log:

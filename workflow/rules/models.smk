@@ -10,9 +10,9 @@ rule base:
         "results/{study}/logs/base/{model}.log",
     benchmark:
         "results/{study}/benchmarks/base/{model}.tsv"
+    localrule: NEEDS_NETWORK
     conda:
         "../../environment.yml"
-    localrule: NEEDS_NETWORK
     resources:
         gpu=1,
     params:
@@ -27,7 +27,7 @@ rule finetune:
     input:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/base/{model}/model",
-        code=lib("train", "statistics", "prompts"),
+        code=lib("models", "train", "statistics", "prompts"),
     output:
         model=directory("results/{study}/finetune/{model}/{data}/model"),
         log="results/{study}/finetune/{model}/{data}/log.parquet",
@@ -41,7 +41,9 @@ rule finetune:
         gpu=1,
     params:
         training=section(STUDY.finetune),
-        rehearse=lambda wildcards: section(STUDY.models[wildcards.model]).get("rehearse", False),
+        rehearse=lambda wildcards: section(STUDY.models[wildcards.model]).get(
+            "rehearse", False
+        ),
         prompt=section(STUDY.prompt),
         seed=STUDY.seed,
     script:

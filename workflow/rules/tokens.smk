@@ -16,12 +16,33 @@ rule tokens:
         "../scripts/tokens.py"
 
 
-rule score:
+rule annotate:
     input:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
+        code=lib(
+            "labels/__init__",
+            "labels/align",
+            *sorted({f"labels/{label.source}" for label in STUDY.labels.values()}),
+        ),
+    output:
+        "results/{study}/annotate/{model}/{split}.parquet",
+    log:
+        "results/{study}/logs/annotate/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        labels={name: section(label) for name, label in STUDY.labels.items()},
+    script:
+        "../scripts/annotate.py"
+
+
+rule score:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        table="results/{study}/annotate/{model}/{split}.parquet",
         model="results/{study}/finetune/{model}/full/model",
-        code=lib("measure", "forward", "statistics"),
+        code=lib("measure", "forward", "statistics", "prompts"),
     output:
         "results/{study}/score/{model}/{split}.parquet",
     log:
@@ -38,33 +59,16 @@ rule score:
         "../scripts/score.py"
 
 
-rule annotate:
-    input:
-        records="results/{study}/prepare/records.parquet",
-        table="results/{study}/score/{model}/{split}.parquet",
-        code=lib(
-            "labels/align",
-            *sorted({f"labels/{label.source}" for label in STUDY.labels.values()}),
-        ),
-    output:
-        "results/{study}/annotate/{model}/{split}.parquet",
-    log:
-        "results/{study}/logs/annotate/{model}/{split}.log",
-    conda:
-        "../../environment.yml"
-    params:
-        labels={name: section(label) for name, label in STUDY.labels.items()},
-    script:
-        "../scripts/annotate.py"
-
-
 # Weights of every method at the starting model.
 rule weigh:
     input:
-        table="results/{study}/annotate/{model}/{split}.parquet",
+        table="results/{study}/score/{model}/{split}.parquet",
         code=lib(
             "method",
-            *sorted({f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}),
+            "unlearn",
+            *sorted(
+                {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
+            ),
         ),
     output:
         "results/{study}/weigh/{model}/{split}.parquet",

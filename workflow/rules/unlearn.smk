@@ -3,7 +3,11 @@ rule unlearn:
     input:
         unpack(unlearn_inputs),
     output:
-        model=kept(directory("results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/model")),
+        model=kept(
+            directory(
+                "results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/model"
+            )
+        ),
         log="results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/log.parquet",
     log:
         "results/{study}/logs/unlearn/{model}/{split}/{method}/seed{seed}.log",

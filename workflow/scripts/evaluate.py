@@ -6,8 +6,8 @@ from lethe.measure import evaluation_sets, restrict
 from lethe.metrics.samples import Measured, samples
 from lethe.metrics.summary import summarise, to_json
 from lethe.provenance import provenance
+from lethe.results import run_row
 from lethe.script import setup
-from lethe.tables import run_row
 
 setup(snakemake)
 evaluation, wildcards = snakemake.params.evaluation, snakemake.wildcards

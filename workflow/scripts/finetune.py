@@ -15,8 +15,6 @@ model, tokenizer = models.load(snakemake.input.model)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 examples = encoder.examples(rows)
 training = TrainingConfig(**snakemake.params.training)
-log = train(
-    model, FineTuning(examples), len(examples), training, snakemake.params.seed, snakemake.resources.gpu
-)
+log = train(model, FineTuning(examples), len(examples), training, snakemake.params.seed, snakemake.resources.gpu)
 models.save(model, tokenizer, snakemake.output.model)
 write_table(snakemake.output.log, log, provenance(snakemake.config))

@@ -40,8 +40,7 @@ def fictional(config: FictionalConfig, seed: int) -> list[Record]:
     full, holdout, world = [], [], []
     for index, author in enumerate(_authors(seed, "full", config.authors)):
         splits = tuple(
-            forget if index >= config.authors - size else retain_split(forget)
-            for forget, size in sizes.items()
+            forget if index >= config.authors - size else retain_split(forget) for forget, size in sizes.items()
         )
         full += _rows(author, config.facts, Random(f"{seed}/full/{index}/phrasing"), splits)
     for index, author in enumerate(_authors(seed, "holdout", config.holdout_authors)):
@@ -138,9 +137,7 @@ def _rows(author: Invented, facts: int, phrasing: Random, splits: tuple[str, ...
                 "answer": text,
                 "paraphrased_question": fill(other_question, author)[0],
                 "paraphrased_answer": fill(other_answer, author, values)[0],
-                "perturbed_answers": tuple(
-                    fill(other_answer, author, drawn)[0] for drawn in author.false[kind.name]
-                ),
+                "perturbed_answers": tuple(fill(other_answer, author, drawn)[0] for drawn in author.false[kind.name]),
                 "spans": spans,
                 "splits": splits,
             }
@@ -148,9 +145,7 @@ def _rows(author: Invented, facts: int, phrasing: Random, splits: tuple[str, ...
     return rows
 
 
-def fill(
-    template: str, author: Invented, values: tuple[str, ...] = ()
-) -> tuple[str, tuple[tuple[int, int], ...]]:
+def fill(template: str, author: Invented, values: tuple[str, ...] = ()) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Fill a template's slots; returns the text and the (start, end) characters of its values, in text order.
 
     The spans are counted while the text is put together, not searched for in it: a value that also occurs
@@ -195,6 +190,4 @@ def _known_rows(known: Known, seed: int) -> list[dict]:
 
 
 def _known_phrasings(known: Known) -> list[dict]:
-    return [
-        _known_fields(known, question, subject) for subject in known.facts for question in known.questions
-    ]
+    return [_known_fields(known, question, subject) for subject in known.facts for question in known.questions]

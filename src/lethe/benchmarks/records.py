@@ -97,9 +97,7 @@ def retain_split(forget_split: str) -> str:
     """Name of the retain split that goes with a forget split: `forget10` -> `retain90` (TOFU's names)."""
     digits = forget_split.removeprefix("forget")
     if forget_split == digits or not digits.isdigit() or not 0 < int(digits) < 100:
-        raise InputError(
-            f"'{forget_split}' is not a forget split; names are forgetNN with NN per cent, e.g. forget10."
-        )
+        raise InputError(f"'{forget_split}' is not a forget split; names are forgetNN with NN per cent, e.g. forget10.")
     return f"retain{100 - int(digits):02d}"
 
 
@@ -151,9 +149,7 @@ def read_records(path: str | Path) -> list[Record]:
                 "paraphrased_question": _text(row["paraphrased_question"]),
                 "paraphrased_answer": _text(row["paraphrased_answer"]),
                 "perturbed_answers": tuple(row["perturbed_answers"]),
-                "spans": None
-                if row["spans"] is None
-                else tuple((int(start), int(end)) for start, end in row["spans"]),
+                "spans": None if row["spans"] is None else tuple((int(start), int(end)) for start, end in row["spans"]),
                 "splits": tuple(row["splits"]),
             }
         )

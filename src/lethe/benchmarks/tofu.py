@@ -79,9 +79,7 @@ def read_tofu(config: TofuConfig, files: TofuFiles) -> tuple[list[Record], dict]
         )
     bare = sum(not r.perturbed_answers for r in records if (r.question, r.answer) in forgotten)
     if bare:
-        log.warning(
-            "TOFU: %d forget rows have no paraphrase (forgetNN_perturbed): no truth ratio there", bare
-        )
+        log.warning("TOFU: %d forget rows have no paraphrase (forgetNN_perturbed): no truth ratio there", bare)
     records = _keep_authors(records, config.authors)
     for name in UTILITY_SETS:
         records += _utility(read, name)
@@ -167,14 +165,10 @@ class _Reader:
 
 def _check_perturbed(row: dict, where: str) -> None:
     if "perturbed_answer" not in row:
-        raise InputError(
-            f"{where}: column 'perturbed_answer' is missing (present: {', '.join(row)}); add it."
-        )
+        raise InputError(f"{where}: column 'perturbed_answer' is missing (present: {', '.join(row)}); add it.")
     answers = row["perturbed_answer"]
     if not isinstance(answers, list) or not answers:
-        raise InputError(
-            f"{where}: column 'perturbed_answer' holds {answers!r}; write a list of false answers."
-        )
+        raise InputError(f"{where}: column 'perturbed_answer' holds {answers!r}; write a list of false answers.")
     for answer in answers:
         as_text(answer, f"{where}: an entry of column 'perturbed_answer'")
 
@@ -191,9 +185,7 @@ def _splits(read: _Reader) -> tuple[dict[str, set[Pair]], dict[str, set[Pair]]]:
         counterpart = retain_split(name)
         for i, pair in enumerate(read.pairs(name)):
             if pair in retain[counterpart]:
-                raise InputError(
-                    f"{read.where(name, i)}: the row is in {counterpart} as well; remove it from one."
-                )
+                raise InputError(f"{read.where(name, i)}: the row is in {counterpart} as well; remove it from one.")
         rest = len(full - members - retain[counterpart])
         if rest:
             read.complain(f"{read.where('full')}: {rest} rows are in neither {name} nor {counterpart}.")
@@ -229,8 +221,7 @@ def _paraphrases(read: _Reader, forget: dict[str, set[Pair]]) -> dict[Pair, dict
         for i, (pair, row) in enumerate(zip(read.pairs(name), read.rows(name), strict=True)):
             if joined.setdefault(pair, row) != row:
                 raise InputError(
-                    f"{read.where(name, i)}: another perturbed file paraphrases this row otherwise; "
-                    "make them agree."
+                    f"{read.where(name, i)}: another perturbed file paraphrases this row otherwise; make them agree."
                 )
     return joined
 

@@ -121,9 +121,7 @@ def _hub(config: TofuConfig, hub: Hub) -> TofuFiles:
     return TofuFiles(
         names=names,
         read=read,
-        where=lambda name, row: (
-            f"{config.repository}, configuration {name}" + ("" if row is None else f", row {row}")
-        ),
+        where=lambda name, row: f"{config.repository}, configuration {name}" + ("" if row is None else f", row {row}"),
         provenance={
             "repository": config.repository,
             "requested_revision": config.revision,

@@ -70,9 +70,7 @@ def _panel(
         points = roc_points(table, label, f"weight_{method}", eos)
         values = auc.loc[f"weight_{method}"]
         look = style.looks(methods)[method]
-        axes.plot(
-            points["fpr"], points["tpr"], color=look.colour, linestyle=look.line, label=_entry(method, values)
-        )
+        axes.plot(points["fpr"], points["tpr"], color=look.colour, linestyle=look.line, label=_entry(method, values))
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="False-positive rate")
     axes.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     axes.set_title(f"{model}\nlabels: {label}")

@@ -72,21 +72,15 @@ def _panel(axes: Axes, weights: np.ndarray, informative: np.ndarray) -> None:
     for name, chosen, colour in kinds:
         if not chosen.any():
             continue
-        axes.hist(
-            weights[chosen], edges, density=True, histtype="stepfilled", color=colour, alpha=0.45, label=name
-        )
+        axes.hist(weights[chosen], edges, density=True, histtype="stepfilled", color=colour, alpha=0.45, label=name)
         axes.hist(weights[chosen], edges, density=True, histtype="step", color=colour, linewidth=0.9)
     for phase, (name, chosen, colour) in enumerate(kinds):
         if chosen.any():
             # Dashes that take turns, so that both lines show where the means coincide.
             dashes = (3 * phase, (3, 3))
-            axes.axvline(
-                weights[chosen].mean(), color=colour, linestyle=dashes, linewidth=1.3, label=f"mean, {name}"
-            )
+            axes.axvline(weights[chosen].mean(), color=colour, linestyle=dashes, linewidth=1.3, label=f"mean, {name}")
     axes.set_yscale("log")
-    densities = np.concatenate(
-        [np.histogram(weights[c], edges, density=True)[0] for _, c, _ in kinds if c.any()]
-    )
+    densities = np.concatenate([np.histogram(weights[c], edges, density=True)[0] for _, c, _ in kinds if c.any()])
     lowest, highest = np.log10(densities[densities > 0].min()), np.log10(densities.max())
     axes.set_ylim(10 ** (np.ceil(lowest) - 1), 10 ** (np.floor(highest) + 1))
     axes.yaxis.set_minor_formatter(NullFormatter())

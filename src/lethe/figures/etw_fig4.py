@@ -52,9 +52,7 @@ def draw(
     width = style.WIDTH * 72
     blocks = [_block(_sample(table, s), s, (questions or {}).get(s), width, gutter) for s in samples]
     rows = len(methods) + 1
-    height = 34 + sum(
-        ROW * len(header) + 3 + len(lines) * (rows * ROW + GAP) + GAP for _, header, lines in blocks
-    )
+    height = 34 + sum(ROW * len(header) + 3 + len(lines) * (rows * ROW + GAP) + GAP for _, header, lines in blocks)
     figure = Figure(figsize=(style.WIDTH, height / 72))
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
@@ -159,8 +157,7 @@ def _check(table: pd.DataFrame, samples: Sequence[str], methods: Sequence[str], 
     missing = [sample for sample in samples if sample not in set(table["sample"])]
     if missing:
         raise InputError(
-            f"token table: no sample {missing}; "
-            f"choose ids of the forget split, e.g. {table['sample'].iloc[0]}."
+            f"token table: no sample {missing}; choose ids of the forget split, e.g. {table['sample'].iloc[0]}."
         )
 
 
@@ -179,11 +176,7 @@ def _shown(token: pd.Series, spaces: bool = False) -> str:
 def _annotation(tokens: pd.DataFrame, label: str) -> list[tuple[str, str]]:
     """(background, ink) of each token by its label."""
     return [
-        (UNKNOWN, "#000000")
-        if pd.isna(value)
-        else (style.INFORMATIVE, "#FFFFFF")
-        if value
-        else ("#FFFFFF", "#000000")
+        (UNKNOWN, "#000000") if pd.isna(value) else (style.INFORMATIVE, "#FFFFFF") if value else ("#FFFFFF", "#000000")
         for value in tokens[f"informative_{label}"]
     ]
 

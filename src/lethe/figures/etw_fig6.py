@@ -99,9 +99,7 @@ def _panel(axes: Axes, runs: pd.DataFrame, methods: Sequence[str]) -> None:
             )
         # A reference model whose forget quality is undefined still says how much utility there was to keep.
         for value in runs.loc[chosen & ~drawn & np.isfinite(runs[X]), X] if method in REFERENCES else ():
-            axes.axvline(
-                value, color=looks[method].colour, linewidth=0.8, linestyle=looks[method].line, label=method
-            )
+            axes.axvline(value, color=looks[method].colour, linewidth=0.8, linestyle=looks[method].line, label=method)
     axes.margins(0.08, 0.12)
 
 
@@ -141,8 +139,7 @@ def _legend(figure: Figure, methods: Sequence[str], present: set[str]) -> None:
         columnspacing=1.0,
         handletextpad=0.4,
         handlelength=1.5,
-        title="one mark per run; larger: best run of a method\n"
-        "(lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined)",
+        title="one mark per run; larger: best run of a method\n(lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined)",
         title_fontsize=style.SMALL,
     )
     legend.get_title().set_multialignment("center")

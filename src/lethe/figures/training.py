@@ -64,9 +64,7 @@ def _lines(axes: Axes, logs: pd.DataFrame, column: str, method: str, look: style
     mean, spread = runs.mean(axis=1), runs.std(axis=1, ddof=1)
     axes.plot(mean.index, mean, color=look.colour, linestyle=look.line, label=method)
     if runs.shape[1] > 1:
-        axes.fill_between(
-            mean.index, mean - spread, mean + spread, color=look.colour, alpha=0.18, linewidth=0
-        )
+        axes.fill_between(mean.index, mean - spread, mean + spread, color=look.colour, alpha=0.18, linewidth=0)
     for seed in runs:
         last = runs[seed].last_valid_index()
         if last is not None and last < runs.index[-1]:

@@ -62,8 +62,7 @@ def read_keywords(path: str) -> list[str]:
         content = torch.load(path, weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path}: cannot be read as a .pth file of plain values ({error}); "
-            "correct the path or fetch it again."
+            f"{path}: cannot be read as a .pth file of plain values ({error}); correct the path or fetch it again."
         ) from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: holds {type(content).__name__} instead of a dict {{row: key words}}.")

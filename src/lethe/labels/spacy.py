@@ -41,14 +41,11 @@ def _pipeline(config: SpacyLabels):
     from spacy.parts_of_speech import IDS
 
     if not config.pos and not config.entities:
-        raise InputError(
-            "labels: source 'spacy' chooses no word; give `pos` some tags or set `entities: true`."
-        )
+        raise InputError("labels: source 'spacy' chooses no word; give `pos` some tags or set `entities: true`.")
     for tag in config.pos:
         if not tag or tag not in IDS:
             raise InputError(
-                f"labels: '{tag}' is no universal part-of-speech tag; use some of "
-                f"{', '.join(filter(None, IDS))}."
+                f"labels: '{tag}' is no universal part-of-speech tag; use some of {', '.join(filter(None, IDS))}."
             )
     if not spacy.util.is_package(config.model) and not Path(config.model).is_dir():
         installed = ", ".join(spacy.util.get_installed_models()) or "none"

@@ -110,9 +110,7 @@ def _ordered(tokens: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFra
     misplaced = tokens["position"].to_numpy() != np.arange(len(tokens)) - first[answer]
     if misplaced.any():
         where = dict(rows.iloc[answer[misplaced.argmax()]])
-        raise InputError(
-            f"tokens: the positions of {where} are not 0, 1, 2, … each once; measure this model again."
-        )
+        raise InputError(f"tokens: the positions of {where} are not 0, 1, 2, … each once; measure this model again.")
     return tokens, answer, rows
 
 
@@ -125,9 +123,7 @@ def _check(rows: pd.DataFrame, generations: pd.DataFrame, answers: dict[str, str
             raise InputError(f"tokens: {column} '{unknown[0]}' is unknown; use one of {', '.join(known)}.")
     unknown = sorted(set(rows["sample"]) - answers.keys())
     if unknown:
-        raise InputError(
-            f"tokens: sample '{unknown[0]}' is not in the records; measure with the same records."
-        )
+        raise InputError(f"tokens: sample '{unknown[0]}' is not in the records; measure with the same records.")
     true = set(rows.loc[rows["kind"] == "answer", ["set", "sample"]].itertuples(index=False, name=None))
     for name, table in (("tokens", rows), ("generations", generations)):
         orphans = sorted(set(table[["set", "sample"]].itertuples(index=False, name=None)) - true)
@@ -138,9 +134,7 @@ def _check(rows: pd.DataFrame, generations: pd.DataFrame, answers: dict[str, str
             )
     twice = generations.duplicated(["set", "sample"])
     if twice.any():
-        raise InputError(
-            f"generations: sample '{generations['sample'][twice].iloc[0]}' occurs twice; remove one row."
-        )
+        raise InputError(f"generations: sample '{generations['sample'][twice].iloc[0]}' occurs twice; remove one row.")
 
 
 def _need(table: pd.DataFrame, columns: list[str], name: str) -> None:

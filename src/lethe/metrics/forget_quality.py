@@ -27,9 +27,7 @@ def forget_quality(model: np.ndarray, retain: np.ndarray) -> tuple[Value, Value]
     defined = np.isfinite(model) & np.isfinite(retain)
     counts = {"samples": int(defined.sum()), "dropped": int((~defined).sum())}
     if not defined.any():
-        nothing = Value(
-            None, "no forget sample has a truth ratio under both the model and the retain model", counts
-        )
+        nothing = Value(None, "no forget sample has a truth ratio under both the model and the retain model", counts)
         return nothing, nothing
     test = ks_2samp(model[defined], retain[defined], method="auto")  # exact up to 10,000 samples
     p = float(test.pvalue)

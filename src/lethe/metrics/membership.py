@@ -68,9 +68,7 @@ def auc(forget: np.ndarray, holdout: np.ndarray) -> Value:
     counts = {"forget": len(kept[0]), "holdout": len(kept[1]), "dropped": dropped}
     for name, scores in zip(("forget", "holdout"), kept, strict=True):
         if not len(scores):
-            return Value(
-                None, f"no sample of the set '{name}' has a score, an AUC needs both classes", counts
-            )
+            return Value(None, f"no sample of the set '{name}' has a score, an AUC needs both classes", counts)
     labels = np.repeat([0, 1], [len(kept[0]), len(kept[1])])
     return Value(float(roc_auc_score(labels, np.concatenate(kept))), counts=counts)
 
@@ -88,8 +86,6 @@ def privleak(model: Value, retain: Value) -> Value:
         if value.value is None:
             return Value(None, f"AUC of {name}: {value.reason}", value.counts)
     if retain.value == 1:
-        return Value(
-            None, "the AUC of the retain model is 1, the relative difference has no base", model.counts
-        )
+        return Value(None, "the AUC of the retain model is 1, the relative difference has no base", model.counts)
     base = 1 - retain.value
     return Value(100 * ((1 - model.value) - base) / (base + EPSILON), counts=model.counts)

@@ -49,9 +49,7 @@ def samples(measured: Measured) -> pd.DataFrame:
         truth_ratio: raw; truth_ratio_form: as aggregated, min(TR, 1/TR) for forget, max(0, 1 − TR) elsewhere
         knowledge: forget
     """
-    values = answer_values(
-        measured.tokens, measured.records, measured.generations, measured.min_k, measured.ou_compat
-    )
+    values = answer_values(measured.tokens, measured.records, measured.generations, measured.min_k, measured.ou_compat)
     keys = ["set", "sample"]
     table = _of_kind(values, "answer").set_index(keys)
     paraphrase = _of_kind(values, "paraphrase").set_index(keys).reindex(table.index)
@@ -75,9 +73,7 @@ def samples(measured: Measured) -> pd.DataFrame:
     table["truth_ratio_form"] = np.where(
         name == "forget", closeness(table["truth_ratio"]), superiority(table["truth_ratio"])
     )
-    table["knowledge"] = np.where(
-        name == "forget", knowledge(true.to_numpy(), false["avg_loss"].to_numpy()), np.nan
-    )
+    table["knowledge"] = np.where(name == "forget", knowledge(true.to_numpy(), false["avg_loss"].to_numpy()), np.nan)
     return table.reset_index()
 
 

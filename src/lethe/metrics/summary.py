@@ -43,9 +43,7 @@ def summarise(
             on the retain data only, and of the model before unlearning; sets may be missing.
     """
     summary = {
-        name: mean(samples_model, *metric.mean_of)
-        for name, metric in METRICS.items()
-        if metric.mean_of is not None
+        name: mean(samples_model, *metric.mean_of) for name, metric in METRICS.items() if metric.mean_of is not None
     }
     summary["model_utility"] = model_utility(summary)
     summary["forget_quality"], summary["neg_log10_fq"] = _forget_quality(samples_model, samples_retain)
@@ -98,8 +96,6 @@ def _attack(table: pd.DataFrame, score: str) -> Value:
 
 def _forget_quality(model: pd.DataFrame, retain: pd.DataFrame) -> tuple[Value, Value]:
     """Match by sample id first; a sample that only one of the two models has counts as dropped."""
-    ratios = [
-        table.loc[table["set"] == "forget"].set_index("sample")["truth_ratio"] for table in (model, retain)
-    ]
+    ratios = [table.loc[table["set"] == "forget"].set_index("sample")["truth_ratio"] for table in (model, retain)]
     both = pd.concat(ratios, axis=1, keys=["model", "retain"], join="outer")
     return forget_quality(both["model"].to_numpy(np.float64), both["retain"].to_numpy(np.float64))

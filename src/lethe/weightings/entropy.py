@@ -15,9 +15,7 @@ class Entropy(Weighting):
     """ω = n · H / Σ H within each sequence, so that Σ ω = n and the total strength is that of gradient ascent."""
 
     information = ("predictive distribution",)
-    temperature: float = Field(
-        1.0, gt=0, description="T of the softmax whose entropy is taken, without unit."
-    )
+    temperature: float = Field(1.0, gt=0, description="T of the softmax whose entropy is taken, without unit.")
 
     def temperatures(self) -> tuple[float, ...]:
         return (self.temperature,)
