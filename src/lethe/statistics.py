@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+# Below this many rows a chunk costs more in reading the head again than it saves.
+CHUNK_ROWS = 128
 # Bytes of fp32 logits that one chunk may take. 32 MiB is 166 rows of a 50,304-word vocabulary: large enough that
 # matrix products run at full speed, small enough to vanish beside a model's activations.
 CHUNK_BYTES = 32 * 2**20
@@ -26,8 +28,8 @@ class TokenStatistics(NamedTuple):
 
 
 def chunk_rows(vocabulary: int) -> int:
-    """Rows whose fp32 logits fit into `CHUNK_BYTES`, at least 1."""
-    return max(1, CHUNK_BYTES // (4 * vocabulary))
+    """Rows whose fp32 logits fit into `CHUNK_BYTES`, at least `CHUNK_ROWS`."""
+    return max(CHUNK_ROWS, CHUNK_BYTES // (4 * vocabulary))
 
 
 def token_statistics(

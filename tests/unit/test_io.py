@@ -38,7 +38,9 @@ def test_file_appears_at_the_end_and_not_before(tmp_path):
         assert temporary.parent == target.parent, "renaming is atomic within a file system only"
         assert temporary.suffix == ".txt"
         assert temporary.name.startswith("."), "globs should not find it"
+        inode = temporary.stat().st_ino
     assert target.read_text() == "half"
+    assert target.stat().st_ino == inode, "a copy could be cut short, a renamed file cannot"
     assert list(target.parent.iterdir()) == [target]
 
 

@@ -280,6 +280,7 @@ def test_score_table_refuses_foreign_tables(tiny, encoder, records, forget, tabl
         "a sample more": pd.concat([table, other]),
         "a sample less": table[table["sample"] != forget[0].id],
         "a token less": table.iloc[:-1],
+        "as many tokens of other samples": table.assign(sample=table["sample"].str.replace("full", "other")),
     }
     for wrong in foreign.values():
         with pytest.raises(InputError, match="do not belong together"):

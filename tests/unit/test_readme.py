@@ -1,0 +1,62 @@
+"""The README's example of a new weighting is run as it stands there."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lethe import weightings
+from lethe.benchmarks.records import select
+from lethe.config import load
+from lethe.measure import score_table
+from lethe.tokens import token_table
+from lethe.train import train
+from lethe.unlearn import Unlearning, weights_at_start
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture
+def method(monkeypatch):
+    (code,) = [b for b in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S) if "Weighting" in b]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    names: dict = {}
+    exec(code, names)
+    monkeypatch.setitem(weightings.WEIGHTINGS, "surprisal", names["Surprisal"])
+    study = load(
+        {
+            "study": "readme",
+            "benchmark": {"name": "fictional"},
+            "models": {"m": {"source": "scratch"}},
+            "unlearn": {"epochs": 1, "batch_size": 4},
+            "methods": {"New": {"weighting": {"surprisal": {"power": 2}}, "objective": "ascent", "retain": "nll"}},
+        }
+    )
+    return study
+
+
+def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder):
+    model, _ = tiny
+    rows = select(records, "full", "forget10")
+    table = score_table(model, encoder, rows, token_table(encoder, rows), [1.0], None)
+    weights = pd.Series(weights_at_start(method.methods["New"], table, 0))
+    squares = table["logprob"] ** 2
+    by_sample = squares.groupby(table["sample"])
+    expected = squares * by_sample.transform("size") / by_sample.transform("sum")
+    torch.testing.assert_close(
+        torch.tensor(weights.to_numpy()), torch.tensor(expected.to_numpy()).double(), rtol=1e-4, atol=1e-6
+    )
+    task = Unlearning(
+        method.methods["New"],
+        encoder.examples(rows),
+        encoder.examples(select(records, "full", "retain90")),
+        table,
+        0,
+        model.config.hidden_size,
+    )
+    import copy
+
+    log = train(copy.deepcopy(model), task, len(rows), method.training("New"), 0, gpus=0)
+    assert log["weight_mean"].iloc[0] == pytest.approx(1.0)

@@ -1,0 +1,90 @@
+"""What is shipped parses, plans and is clean."""
+
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+
+pytestmark = pytest.mark.workflow
+
+
+def run(*command: str, folder: Path = ROOT) -> str:
+    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_dry_run(config, tmp_path):
+    output = run(
+        "snakemake",
+        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
+        *("--configfile", str(config), "--dry-run", "--cores", "2"),
+    )
+    study = yaml.safe_load(config.read_text())
+    runs = len(study["models"]) * len(study["splits"]) * len(study["methods"]) * len(study["seeds"])
+    assert f"unlearn {runs}" in " ".join(output.split())
+
+
+def test_dry_run_with_slurm_profile(tmp_path):
+    output = run(
+        "snakemake",
+        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
+        *("--configfile", str(ROOT / "config.yaml"), "--dry-run"),
+        *("--workflow-profile", str(ROOT / "profiles" / "slurm")),
+    )
+    assert "gpu=1" in output
+    assert "slurm_partition=CHANGE_ME_GPU" in output
+
+
+def test_snakemake_lint():
+    run("snakemake", "--lint")
+
+
+def test_snakefmt():
+    run("snakefmt", "--check", "Snakefile", "workflow")
+
+
+def test_ruff():
+    run("ruff", "check", ".")
+    run("ruff", "format", "--check", ".")
+
+
+def test_rules_scripts_and_logs_agree():
+    """Rule name = script name = output folder."""
+    import re
+
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", path.read_text(), flags=re.M):
+            script = re.search(r'"\.\./scripts/(\w+)\.py"', body)
+            assert (script and script[1] == name) or "notebook:" in body, f"{path.name}: {name}"
+            output = body.split("    output:")[1].split("    log:")[0]
+            folders = set(re.findall(r"results/\{(?:study|S)\}/(\w+)", output))
+            assert folders == {name}, f"{path.name}: {name} writes to {folders}"
+
+
+def test_notebooks_are_committed_without_outputs():
+    notebooks = list((ROOT / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert notebook.metadata["language_info"]["name"] == "python"
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                assert not cell.outputs
+                assert cell.execution_count is None
+
+
+def test_catalog_requirements():
+    readme = (ROOT / "README.md").read_text().lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    assert (ROOT / "workflow" / "Snakefile").exists()
+    assert (ROOT / "config" / "README.md").exists()
+    assert yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]["report"] is True

@@ -1,0 +1,155 @@
+"""A whole study, small: it runs, it does not run again, and only what must be rerun is."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from lethe.io import read_provenance
+
+pytestmark = pytest.mark.workflow
+
+
+def results(workflow) -> Path:
+    return workflow.folder / "results" / "tiny"
+
+
+def test_everything_is_made(finished):
+    folder = results(finished)
+    table = pd.read_parquet(folder / "weigh/nano/forget10.parquet")
+    assert {"sample", "text", "logprob", "entropy_T1.0", "informative_gold", "weight_ETW"} <= set(table.columns)
+    runs = pd.read_csv(folder / "etw_tab_main/runs.csv")
+    assert runs["method"].tolist() == ["full", "retain", "GA", "NPO", "ETW", "Oracle"]
+    summary = json.loads((folder / "evaluate/nano/forget10/summary.json").read_text())
+    for values in summary["runs"].values():
+        for value in values.values():
+            assert value["value"] is not None or value["reason"]
+    figures = [p.relative_to(folder).with_suffix("") for p in folder.rglob("*.svg")]
+    assert len(figures) == 5
+    for figure in figures:
+        for suffix in (".svg", ".pdf", ".png"):
+            assert (folder / figure).with_suffix(suffix).stat().st_size > 1000
+    assert "| nano | forget10 |" in (folder / "check/check.md").read_text()
+
+
+def test_results_carry_their_provenance(finished):
+    folder = results(finished)
+    record = json.loads((folder / "provenance/provenance.json").read_text())
+    assert record["resolved_config"]["study"] == "tiny"
+    assert record["packages"]["torch"]
+    assert record["models"]["nano"]["parameters"] > 0
+    for table in ("weigh/nano/forget10.parquet", "measure/nano/full/tokens.parquet"):
+        origin = read_provenance(folder / table)
+        assert origin["config_sha256"] == record["config_sha256"]
+        assert origin["commit"] == record["commit"]
+
+
+def test_notebook_was_executed(finished):
+    notebook = nbformat.read(results(finished) / "explore_tokens/tokens.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert any(cell.outputs for cell in code)
+    assert all(cell.execution_count for cell in code if cell.source.strip())
+    assert len(pd.read_csv(results(finished) / "explore_tokens/pressed_tokens.csv"))
+
+
+def test_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.run()
+
+
+def test_report_is_one_page(finished):
+    finished.run("--report", "report.html")
+    page = (finished.folder / "report.html").read_text()
+    assert "etw_fig2" in page
+    assert "2 Results" in page
+
+
+def test_a_new_method_runs_alone(copy):
+    copy.config["methods"]["WGA"] = {"weighting": "confidence", "objective": "ascent", "retain": "nll"}
+    jobs = copy.would_run()
+    assert [job["method"] for job in jobs["unlearn"]] == ["WGA"]
+    assert [job["run"] for job in jobs["measure"]] == ["forget10/WGA/seed0"]
+    assert not {"prepare", "base", "finetune", "tokens", "annotate", "score", "reference"} & set(jobs)
+
+
+def test_a_new_seed_runs_alone(copy):
+    copy.config["seeds"] = [0, 1]
+    assert {job["seed"] for job in copy.would_run()["unlearn"]} == {"1"}
+
+
+def test_presentation_reruns_presentation(copy):
+    copy.config["figures"]["bootstrap"] = 21
+    assert set(copy.would_run()) - {"provenance"} == {"etw_fig2"}
+
+
+def test_a_metric_setting_measures_nothing_again(copy):
+    copy.config["evaluation"]["min_k"] = 0.2
+    jobs = set(copy.would_run())
+    assert "evaluate" in jobs
+    assert not {"measure", "unlearn", "finetune"} & jobs
+
+
+def test_training_of_one_method_reruns_that_method(copy):
+    copy.config["methods"]["GA"]["training"] = {"epochs": 2}
+    assert [job["method"] for job in copy.would_run()["unlearn"]] == ["GA"]
+
+
+def test_editing_a_weighting_reruns_the_methods_that_use_it(copy):
+    path = copy.source / "lethe/weightings/entropy.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    jobs = copy.would_run()
+    assert [job["method"] for job in jobs["unlearn"]] == ["ETW"]
+    assert "finetune" not in jobs
+
+
+def test_touching_a_module_reruns_nothing(copy):
+    for path in (copy.source / "lethe").rglob("*.py"):
+        path.touch()
+    assert not copy.would_run()
+
+
+def test_a_killed_run_resumes(copy):
+    copy.config["seeds"] = [0, 1]
+    copy.config["unlearn"]["epochs"] = 300  # long enough to be caught in the middle
+    target = results(copy) / "unlearn/nano/forget10/GA/seed1"
+    wanted = str((target / "log.parquet").relative_to(copy.folder))
+    log = results(copy) / "logs/unlearn/nano/forget10/GA/seed1.log"
+    process = subprocess.Popen(
+        copy.command(wanted),
+        cwd=copy.folder,
+        env=copy.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (log.exists() and "step" in log.read_text()) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (target / "model").exists()
+    assert not (target / "log.parquet").exists()
+
+    copy.config["unlearn"]["epochs"] = 1
+    copy.run("--unlock")
+    output = copy.run(wanted)
+    assert (target / "model/model.safetensors").exists()
+    assert not list(results(copy).rglob("*.partial*"))
+    assert "rule unlearn" in output
+    assert "rule finetune" not in output
+
+
+def test_a_failing_input_is_reported_and_leaves_nothing(copy):
+    copy.config["benchmark"]["authors"] = 11
+    copy.config["splits"] = ["forget33"]
+    output = copy.run(check=False)
+    assert "forget33" in output
+    log = (results(copy) / "logs/prepare.log").read_text()
+    assert "splits of this set: forget01, forget05, forget10" in log
+    assert "Traceback" in log
