@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from tokenizers import processors
-from transformers import AutoTokenizer, ByT5Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from lethe.benchmarks.records import Record, select
 from lethe.config import PromptConfig, ScratchConfig
@@ -169,6 +169,17 @@ def test_later_pieces_of_a_character_have_empty_spans(tiny):
     ids, spans = Encoder(with_template(tiny[1], CHATML), PromptConfig(), 512).answer("漢")
     assert len(ids) == 4  # three bytes, no merge knows them, and EOS
     assert spans == [(0, 1), (1, 1), (1, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("answer", ["the cat  the", "the cat  ", "  the cat", "the unknown cat ", "the \n"])
+def test_tokenizer_that_drops_spaces_loses_none_of_them(answer):
+    """Offsets of a word-level tokenizer leave gaps: they are filled, at the end from the left."""
+    words = Tokenizer(models.WordLevel({"<eos>": 0, "<unk>": 1, "the": 2, "cat": 3}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>", unk_token="<unk>")
+    ids, spans = Encoder(tokenizer, PromptConfig(), 512).answer(answer)
+    check_tiling(answer, ids, spans)
+    assert len(ids) == len(answer.split()) + 1
 
 
 # --- examples ---------------------------------------------------------------------------------------------

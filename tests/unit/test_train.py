@@ -231,6 +231,27 @@ def test_decay_pulls_matrices_and_leaves_norms(tiny, examples):
         torch.testing.assert_close(after, before * (0.95 if before.ndim >= 2 else 1.0))
 
 
+def test_the_scheduled_rate_reaches_the_optimiser(tiny, examples):
+    class Steady(FineTuning):
+        """A constant gradient, under which AdamW's step is the learning rate."""
+
+        def __init__(self, examples):
+            self.values, self.epochs = [], []
+
+        def backward(self, rows, context):
+            self.watched = next(p for p in context.model.parameters() if p.ndim < 2)
+            self.watched.grad = torch.full_like(self.watched, 0.01)
+            self.values.append(self.watched[0].item())
+            self.epochs.append(context.epoch)
+            return {"loss": 0.0}
+
+    task = Steady(examples)
+    log = train(copy.deepcopy(tiny[0]), task, 12, config(epochs=3, warmup_epochs=1.0), 0, gpus=0)
+    values = [*task.values, task.watched[0].item()]
+    np.testing.assert_allclose(-np.diff(values), log["learning_rate"], rtol=1e-3)
+    assert task.epochs == log["epoch"].tolist()
+
+
 # --- reproducibility ----------------------------------------------------------------------------------------
 
 
@@ -242,6 +263,18 @@ def test_same_seed_same_bits_other_seed_other_weights(tiny, examples):
     columns = ["step", "epoch", "loss", "gradient_norm", "learning_rate"]
     pd.testing.assert_frame_equal(log[columns], other_log[columns])
     assert not torch.equal(parameters(first), parameters(other))
+
+
+def test_draws_within_training_depend_on_the_seed_only(tiny, examples):
+    class Drawing(FineTuning):
+        """As dropout or a noisy method would."""
+
+        def backward(self, rows, context):
+            values = super().backward(rows, context)
+            return {**values, "draw": torch.rand(1).item()}
+
+    draws = [trained(tiny[0], examples, seed, Drawing, epochs=1)[1]["draw"].tolist() for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
 
 
 def test_seed_everything_fixes_every_generator():
