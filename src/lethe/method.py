@@ -50,7 +50,7 @@ class TokenBatch:
         logprob: [N] log-probability of the token under the current model, nats, fp32.
         entropy: temperature -> [N] entropy of the prediction at that temperature over the full vocabulary, nats, fp32.
         reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table, only
-            if the objective asks for it.
+            if the objective or the weighting asks for it.
         static: [N] this weighting's own column of the token table; only for static weightings.
         hidden_states: [B, S, H] last hidden states of the current model; None outside training.
         position: [N] int64, index into S of the position that *predicts* the token; the token itself is at +1.
@@ -105,6 +105,7 @@ class Weighting(Part):
     """
 
     information: ClassVar[tuple[str, ...]] = ("none",)
+    reference: ClassVar[bool] = False  # whether batches must carry the starting model's log-probabilities
 
     def temperatures(self) -> tuple[float, ...]:
         """Temperatures at which `weights` needs entropies; each is computed once per step."""

@@ -66,7 +66,7 @@ class Unlearning:
         )
         rows = rows_of(table, forget)
         self.start_logprob = None
-        if method.objective.reference:
+        if method.objective.reference or method.weighting.reference:
             logprob = table["logprob"].to_numpy(dtype=np.float32)
             self.start_logprob = [torch.from_numpy(logprob[r]) for r in rows]
         self.static = None

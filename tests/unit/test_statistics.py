@@ -89,7 +89,7 @@ def test_hand_computed_values():
 
 
 def test_confident_tokens_keep_their_entropy():
-    """lse − Σ p·z would cancel: here it is off by 1e-5 relative and more."""
+    """lse − Σ p·z would cancel: on these logits its error is 7e-6 of the largest entropy, the kernel's 2e-6."""
     hidden, head, targets = inputs(scale=6.0)
     values, gradients = errors(token_statistics, (hidden, head, targets), (1.0,), upstream(2), 16)
     assert values < 5e-6

@@ -72,7 +72,7 @@ def unlearn_inputs(wildcards):
     stage = "tokens"
     if "label" in method.weighting.model_dump():
         stage = "annotate"
-    if method.objective.reference:
+    if method.objective.reference or method.weighting.reference:
         stage = "score"
     inputs = {
         "records": f"results/{S}/prepare/records.parquet",
