@@ -153,13 +153,13 @@ def generate(
     with cost, tqdm(total=len(prompts), unit="row", disable=None) as bar:
         for batch in _width_batches(order, [len(p) for p in prompts], tokens_per_batch):
             ids, mask = _pad([prompts[i] for i in batch], device, left=True)
-            limit = min(max_new_tokens, context_length(model) - ids.shape[1])
+            context = context_length(model)
             cache = DynamicCache(config=model.config)
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             rows = torch.tensor(batch)  # prompt number of each row still in the batch
             open_rows = torch.ones(len(batch), dtype=torch.bool, device=device)
             cost.real_tokens += int(mask.sum())
-            for step in range(limit):
+            for step in range(max_new_tokens):
                 with autocast(device, dtype):
                     states = model.base_model(
                         ids,
@@ -170,12 +170,13 @@ def generate(
                     ).last_hidden_state[:, -1]
                     token = (states @ head.to(states.dtype).T).argmax(-1)
                 cost.fed_tokens += ids.numel()
-                open_rows &= ~torch.isin(token, ends)
+                # A row has room for one more token as long as the one just predicted has a position.
+                open_rows &= ~torch.isin(token, ends) & (positions[:, -1] < context - 1)
                 for row, value, is_open in zip(rows.tolist(), token.tolist(), open_rows.tolist(), strict=True):
                     if is_open:
                         outputs[row].append(value)
                 remaining = int(open_rows.sum())
-                if remaining == 0 or step == limit - 1:
+                if remaining == 0 or step == max_new_tokens - 1:
                     break
                 cost.real_tokens += remaining
                 if remaining <= 0.75 * len(rows):  # rare enough that copying the cache pays

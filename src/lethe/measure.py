@@ -155,14 +155,16 @@ def score_table(
     columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
     for t in temperatures:
         columns[entropy_column(t)] = np.concatenate([s[0].entropy[t].numpy() for s in scores])
+    key = ["sample", "position", "token_id"]
     scored = pd.DataFrame(
         {
             "sample": np.repeat([r.id for r in records], [len(q.answers[0]) for q in questions]),
             "position": np.concatenate([np.arange(len(q.answers[0])) for q in questions]).astype("int32"),
+            "token_id": np.concatenate([q.answers[0] for q in questions]).astype("int32"),
             **columns,
         }
     )
-    merged = table.merge(scored, on=["sample", "position"], how="left", validate="one_to_one")
+    merged = table.merge(scored, on=key, how="left", validate="one_to_one")
     if len(merged) != len(scored) or merged["logprob"].isna().any():
         raise InputError("token table and records do not belong together; rebuild the table for this model.")
     return merged

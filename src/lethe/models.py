@@ -55,6 +55,7 @@ def obtain(
 
 def _from_hub(config: HubConfig):
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
 
     try:
         commit = HfApi().model_info(config.repository, revision=config.revision).sha
@@ -63,7 +64,7 @@ def _from_hub(config: HubConfig):
         model = AutoModelForCausalLM.from_pretrained(
             config.repository, dtype=torch.float32, use_safetensors=True, **arguments
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         raise InputError(
             f"hub model {config.repository} at revision {config.revision} cannot be had: {error}\n"
             "Check name, revision and access; where there is no network, download the model elsewhere and use "

@@ -8,6 +8,7 @@ bear loss.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from lethe.benchmarks.records import Record
@@ -54,7 +55,13 @@ class Encoder:
         self.config = config
         self.max_length = min(config.max_length, context)
         if tokenizer.chat_template is not None:
-            probe = self._render("Q", "A probe.")
+            try:
+                probe = self._render("Q", "A probe.")
+            except TemplateError as error:
+                raise InputError(
+                    f"the chat template refuses a conversation ({error}); if it knows no system role, set "
+                    "`prompt.system: null`."
+                ) from error
             if not probe.startswith(self._render("Q") + "A probe."):
                 raise InputError(
                     "the chat template does not put the assistant's answer right after its generation prompt; "

@@ -18,7 +18,8 @@ def setup(snakemake) -> None:
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
     logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):  # a line per request otherwise
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     def log_error(kind, error, traceback):
         logging.getLogger("lethe").critical("%s", error, exc_info=(kind, error, traceback))

@@ -254,7 +254,6 @@ def test_generation_stops_at_the_models_context(model):
     assert generate(model, [[3] * CONTEXT], set(), 20)[0] == [[]]
 
 
-@pytest.mark.xfail(strict=True, reason="the context limit of a batch is that of its longest prompt")
 def test_a_long_neighbour_does_not_shorten_a_row(model):
     short, long = [5, 6, 7], [3] * (CONTEXT - 4)
     found, _ = generate(model, [short, long], set(), 20)

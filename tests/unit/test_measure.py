@@ -287,7 +287,6 @@ def test_score_table_refuses_foreign_tables(tiny, encoder, records, forget, tabl
             score_table(tiny[0], encoder, forget, wrong.reset_index(drop=True), [1.0], None)
 
 
-@pytest.mark.xfail(strict=True, reason="samples and positions are compared, token ids are not")
 def test_score_table_refuses_other_tokens_at_the_same_places(tiny, encoder, forget, table):
     with pytest.raises(InputError, match="do not belong together"):
         score_table(tiny[0], encoder, forget, table.assign(token_id=table["token_id"] + 1), [1.0], None)

@@ -242,7 +242,6 @@ def test_hub_error_names_repository_and_fix(monkeypatch):
         models.obtain(HubConfig(source="hub", repository="somebody/nothing"))
 
 
-@pytest.mark.xfail(strict=True, reason="the hub client's connection error is neither OSError nor ValueError")
 def test_no_network_names_repository_and_fix(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(InputError, match=r"somebody/nothing at revision main.*(?s:.)*source: folder"):

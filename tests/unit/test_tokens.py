@@ -252,7 +252,6 @@ def test_template_that_trims_content_leaves_answers_whole(tiny):
     assert encoder.tokenizer.decode(ids) == "  kept <eos>"
 
 
-@pytest.mark.xfail(strict=True, reason="a template that raises (Gemma and the system role) shows jinja's traceback")
 def test_template_that_knows_no_system_role_names_the_key(tiny):
     template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
     with pytest.raises(InputError, match=r"prompt\.system"):
