@@ -168,7 +168,7 @@ def generate(
                         past_key_values=cache,
                         use_cache=True,
                     ).last_hidden_state[:, -1]
-                    token = (states @ head.to(states.dtype).T).argmax(-1)
+                token = (states.float() @ head.float().T).argmax(-1)  # fp32: bf16 logits are often tied
                 cost.fed_tokens += ids.numel()
                 # A row has room for one more token as long as the one just predicted has a position.
                 open_rows &= ~torch.isin(token, ends) & (positions[:, -1] < context - 1)

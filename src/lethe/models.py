@@ -182,6 +182,6 @@ def check_head(model: PreTrainedModel) -> None:
         logits = model(tokens).logits
     finally:
         handle.remove()
-    expected = model.base_model(tokens).last_hidden_state @ head.weight.T * factor
+    expected = model.base_model(tokens, use_cache=False).last_hidden_state @ head.weight.T * factor
     if not torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
         raise InputError(f"{name}: logits are not hidden states times head weight; such heads are not supported.")

@@ -224,7 +224,8 @@ def token_scores(
 ) -> TokenScores:
     """Everything that is scored about a token, from one look at its logits; arguments as in `token_statistics`."""
     _check(hidden, head_weight, targets)
-    dtype = _product_dtype(hidden)
+    # fp32 whatever the body ran in: bf16 logits of 16 to 32 are 0.125 apart, and the largest would often be tied.
+    dtype = torch.float32
     head = head_weight.to(dtype)
     chunk = chunk or chunk_rows(len(head_weight))
     empty = [hidden.new_empty(0, dtype=torch.float32)]

@@ -234,7 +234,7 @@ def html(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> st
     """The table as a web page without outside resources, for the report; best of each group in bold."""
     escape = html_escape.escape
     names = _metrics(table)
-    head = [*KEYS, "n", *(heading(name) + ARROW[better(name)] for name in names)]
+    head = [*KEYS, "n", *map(heading, names)]
     rows = [
         [*(escape(str(row[key])) for key in KEYS), str(row["runs"]), *cells]
         for row, cells in zip(table.to_dict("records"), _cells(table, escape, "<b>{}</b>"), strict=True)

@@ -174,7 +174,7 @@ def train(
                     }
                 )
                 context.step += 1
-                _report(bar, entries[-1], quiet and context.rank == 0, steps)
+                _report(bar, entries[-1], context.rank == 0, steps)
     model.eval()
     return pd.DataFrame(entries)
 
@@ -221,7 +221,7 @@ class FineTuning:
         for part in context.micro_batches(self.examples, rows):
             ids, sequence, position, targets = collate([self.examples[row] for row in part], context.device)
             with autocast(context.device, context.dtype):
-                hidden = context.model.base_model(ids).last_hidden_state[sequence, position]  # [N, H]
+                hidden = context.model.base_model(ids, use_cache=False).last_hidden_state[sequence, position]  # [N, H]
                 loss = -token_statistics(hidden, head_weight(context.model), targets).logprob.sum() / count
             loss.backward()
             total += loss.item()

@@ -89,7 +89,7 @@ class Unlearning:
         for part in context.micro_batches(self.forget, rows):
             ids, sequence, position, targets = collate([self.forget[row] for row in part], context.device)
             with autocast(context.device, context.dtype):
-                states = context.model.base_model(ids).last_hidden_state  # [B, S, H]
+                states = context.model.base_model(ids, use_cache=False).last_hidden_state  # [B, S, H]
                 statistics = token_statistics(
                     states[sequence, position], head_weight(context.model), targets, weighting.temperatures()
                 )
@@ -122,7 +122,7 @@ class Unlearning:
             examples = [self.retain[row] for row in part]
             ids, sequence, position, targets = collate(examples, context.device)
             with autocast(context.device, context.dtype):
-                hidden = context.model.base_model(ids).last_hidden_state[sequence, position]  # [N, H]
+                hidden = context.model.base_model(ids, use_cache=False).last_hidden_state[sequence, position]  # [N, H]
                 retain_tokens = RetainTokens(hidden, head_weight(context.model), targets)
                 if self.method.retain.reference:
                     stored = torch.cat([self.reference.hidden[example.sample] for example in examples])

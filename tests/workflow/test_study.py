@@ -120,7 +120,7 @@ def test_a_killed_run_resumes(copy):
     wanted = str((target / "log.parquet").relative_to(copy.folder))
     log = results(copy) / "logs/unlearn/nano/forget10/GA/seed1.log"
     process = subprocess.Popen(
-        copy.command(wanted),
+        copy.command("--", wanted),
         cwd=copy.folder,
         env=copy.environment,
         stdout=subprocess.DEVNULL,
@@ -138,7 +138,7 @@ def test_a_killed_run_resumes(copy):
 
     copy.config["unlearn"]["epochs"] = 1
     copy.run("--unlock")
-    output = copy.run(wanted)
+    output = copy.run("--", wanted)
     assert (target / "model/model.safetensors").exists()
     assert not list(results(copy).rglob("*.partial*"))
     assert "rule unlearn" in output
