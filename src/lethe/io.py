@@ -4,6 +4,7 @@ Every output of Lethe is written under a temporary name beside its target and th
 is a file that is complete.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -38,6 +39,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -15,8 +15,9 @@ Weightings come in three kinds, and all enter through `Weighting.start`, called 
 - *static*: a column of the token table, computed before training. Derive from `StaticWeighting` and override
   `column(table, seed)`; the loop puts the values of this step's tokens into `batch.static`.
 - *learned*: has parameters and a step of its own inside the loop. Override `start` and return a callable that owns
-  them (a `torch.nn.Module` will do); it is called once a step with the batch, which carries detached hidden states, may
-  take its own optimiser step there, and returns the weights. Such a weighting lives in one file like the others.
+  them (a `torch.nn.Module` will do); it is called with every micro-batch, which carries detached hidden states, and
+  returns the weights. It may learn there: `batch.step` tells micro-batches of one optimiser step from the next. Such a
+  weighting lives in one file like the others.
 
 A weighting is a pydantic model: its fields are its hyper-parameters, and their descriptions reach the config's schema.
 """

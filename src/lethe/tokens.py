@@ -1,6 +1,6 @@
 """The token table: one row per loss-bearing answer token of a forget split, the spine of the study.
 
-Stages add columns and never rows:
+Stages add columns and never rows; `annotate` and `score` each build on `tokens`, and `join` brings them together:
 
     tokens    sample, position, token_id, text, start, end, eos
     annotate  informative_<label> (nullable boolean) for each label source
@@ -41,6 +41,22 @@ def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(
         {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
     )
+
+
+def join(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Columns of several stages of the same token table, in the row order of the first.
+
+    Raises:
+        InputError: if the tables do not have the same tokens.
+    """
+    joined, *others = tables
+    for table in others:
+        added = [column for column in table.columns if column not in joined.columns]
+        merged = joined.merge(table[[*KEY, "token_id", *added]], on=[*KEY, "token_id"], validate="one_to_one")
+        if not len(merged) == len(joined) == len(table):
+            raise InputError("the stages of the token table have different tokens; rebuild them for this model.")
+        joined = merged
+    return joined
 
 
 def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import lethe
 from lethe.benchmarks.records import retain_split
 from lethe.config import load
+from lethe.method import StaticWeighting
 
 STUDY = load(config)
 S = STUDY.study
@@ -66,18 +67,27 @@ def method_code(name):
     )
 
 
-# A run reads the earliest form of the token table that has what its weighting needs.
+# The stages of the token table that have what a method reads of it.
+def table_stages(method):
+    columns = (
+        method.weighting.columns()
+        if isinstance(method.weighting, StaticWeighting)
+        else ()
+    )
+    labels = any(column.startswith("informative_") for column in columns)
+    scores = any(column.startswith(("logprob", "entropy_")) for column in columns)
+    scores = scores or method.objective.reference or method.weighting.reference
+    stages = labels * ["annotate"] + scores * ["score"]
+    return stages or ["tokens"]
+
+
 def unlearn_inputs(wildcards):
     method = STUDY.methods[wildcards.method]
-    stage = "tokens"
-    if "label" in method.weighting.model_dump():
-        stage = "annotate"
-    if method.objective.reference or method.weighting.reference:
-        stage = "score"
+    table = f"{wildcards.model}/{wildcards.split}.parquet"
     inputs = {
         "records": f"results/{S}/prepare/records.parquet",
         "model": f"results/{S}/finetune/{wildcards.model}/full/model",
-        "table": f"results/{S}/{stage}/{wildcards.model}/{wildcards.split}.parquet",
+        "tables": [f"results/{S}/{stage}/{table}" for stage in table_stages(method)],
         "code": method_code(wildcards.method),
     }
     if method.retain.reference:
@@ -112,7 +122,7 @@ def measured_run(split, who):
 
 # What changes a measurement, as opposed to a metric computed from it.
 def measuring(evaluation):
-    keys = {"precision", "max_new_tokens", "tokens_per_batch", "limits"}
+    keys = {"precision", "max_new_tokens", "limits"}
     return {key: value for key, value in section(evaluation).items() if key in keys}
 
 
@@ -121,8 +131,28 @@ BENCHMARK_MODULES = sorted(
     f"benchmarks/{path.stem}"
     for path in (LIBRARY / "benchmarks").glob(f"{STUDY.benchmark.name}*.py")
 )
+# The user's own files count as inputs: editing one reruns what is made from it.
+BENCHMARK_FILES = (
+    sorted(str(path) for path in Path(STUDY.benchmark.path).glob("*.json"))
+    if section(STUDY.benchmark).get("path")
+    else []
+)
+LABEL_FILES = [
+    section(label)["path"]
+    for label in STUDY.labels.values()
+    if "path" in section(label)
+]
+
+
+def model_files(wildcards):
+    model = section(STUDY.models[wildcards.model])
+    if model["source"] != "folder":
+        return []
+    return sorted(str(path) for path in Path(model["path"]).iterdir() if path.is_file())
+
+
 METRIC_MODULES = sorted(
-    f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("[!_]*.py")
+    f"metrics/{path.stem}" for path in (LIBRARY / "metrics").glob("*.py")
 )
 RUNS_TABLE = "results/{study}/evaluate/{model}/{split}/runs.parquet"
 TOKEN_TABLE = "results/{study}/weigh/{model}/{split}.parquet"

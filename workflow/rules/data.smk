@@ -1,7 +1,8 @@
 # Benchmark -> records. With `base`, the only rules that may use the network.
 rule prepare:
     input:
-        code=lib("benchmarks/records", *BENCHMARK_MODULES),
+        files=BENCHMARK_FILES,
+        code=lib("benchmarks/records", "benchmarks/json_lines", *BENCHMARK_MODULES),
     output:
         records="results/{study}/prepare/records.parquet",
         source="results/{study}/prepare/source.json",
@@ -22,6 +23,8 @@ rule provenance:
     input:
         source="results/{study}/prepare/source.json",
         models=expand("results/{{study}}/base/{model}/source.json", model=MODELS),
+        labels=LABEL_FILES,
+        runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
     output:
         "results/{study}/provenance/provenance.json",
     log:

@@ -11,7 +11,7 @@ localrules:
 rule etw_tab_main:
     input:
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        code=lib("tables", "results"),
+        code=lib("tables", "results", "metrics/__init__"),
     output:
         csv=report(
             f"results/{S}/etw_tab_main/main.csv",

@@ -2,6 +2,7 @@
 rule base:
     input:
         records="results/{study}/prepare/records.parquet",
+        files=model_files,
         code=lib("models", "train", "statistics", "prompts"),
     output:
         model=directory("results/{study}/base/{model}/model"),
@@ -27,7 +28,7 @@ rule finetune:
     input:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/base/{model}/model",
-        code=lib("models", "train", "statistics", "prompts"),
+        code=lib("models", "train", "statistics", "prompts", "benchmarks/records"),
     output:
         model=directory("results/{study}/finetune/{model}/{data}/model"),
         log="results/{study}/finetune/{model}/{data}/log.parquet",
@@ -55,7 +56,7 @@ rule reference:
     input:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/finetune/{model}/full/model",
-        code=lib("reference", "forward", "prompts"),
+        code=lib("reference", "forward", "prompts", "benchmarks/records"),
     output:
         "results/{study}/reference/{model}/{split}.safetensors",
     log:

@@ -1,4 +1,4 @@
-# The token table of a forget split: each stage adds columns and never rows.
+# The token table of a forget split: stages add columns and never rows. `annotate` and `score` do not need each other.
 rule tokens:
     input:
         records="results/{study}/prepare/records.parquet",
@@ -20,6 +20,7 @@ rule annotate:
     input:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
+        files=LABEL_FILES,
         code=lib(
             "labels/__init__",
             "labels/align",
@@ -40,7 +41,7 @@ rule annotate:
 rule score:
     input:
         records="results/{study}/prepare/records.parquet",
-        table="results/{study}/annotate/{model}/{split}.parquet",
+        table="results/{study}/tokens/{model}/{split}.parquet",
         model="results/{study}/finetune/{model}/full/model",
         code=lib("measure", "forward", "statistics", "prompts"),
     output:
@@ -62,7 +63,10 @@ rule score:
 # Weights of every method at the starting model.
 rule weigh:
     input:
-        table="results/{study}/score/{model}/{split}.parquet",
+        tables=[
+            "results/{study}/annotate/{model}/{split}.parquet",
+            "results/{study}/score/{model}/{split}.parquet",
+        ],
         code=lib(
             "method",
             "unlearn",

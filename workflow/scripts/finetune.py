@@ -1,6 +1,7 @@
 from lethe import models
 from lethe.benchmarks.records import fine_tuning_rows, read_records
 from lethe.config import PromptConfig, TrainingConfig
+from lethe.device import machine
 from lethe.io import write_table
 from lethe.prompts import Encoder
 from lethe.provenance import provenance
@@ -17,4 +18,5 @@ examples = encoder.examples(rows)
 training = TrainingConfig(**snakemake.params.training)
 log = train(model, FineTuning(examples), len(examples), training, snakemake.params.seed, snakemake.resources.gpu)
 models.save(model, tokenizer, snakemake.output.model)
-write_table(snakemake.output.log, log, provenance(snakemake.config))
+origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, training.precision)}
+write_table(snakemake.output.log, log, origin)

@@ -3,7 +3,7 @@ from dataclasses import asdict
 from lethe import models
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig, PromptConfig
-from lethe.device import autocast_dtype, choose_device
+from lethe.device import autocast_dtype, choose_device, machine
 from lethe.io import write_json, write_table
 from lethe.measure import evaluation_sets, measure
 from lethe.prompts import Encoder
@@ -12,7 +12,9 @@ from lethe.script import limit_threads, setup
 
 setup(snakemake)
 limit_threads(snakemake.threads)
-config = EvaluationConfig(**snakemake.params.evaluation)
+# Not a parameter: it changes speed and memory, not values, and must not rerun what is measured.
+tokens_per_batch = snakemake.config.get("evaluation", {}).get("tokens_per_batch", 4096)
+config = EvaluationConfig(**snakemake.params.evaluation, tokens_per_batch=tokens_per_batch)
 records = read_records(snakemake.input.records)
 sets = evaluation_sets(records, snakemake.params.splits, snakemake.params.study_splits, config.limits)
 model, tokenizer = models.load(snakemake.input.model)
@@ -20,7 +22,7 @@ device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 dtype = autocast_dtype(config.precision, device)
 tokens, generations, cost = measure(model.to(device), encoder, sets, config, dtype)
-origin = provenance(snakemake.config)
+origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, config.precision)}
 write_table(snakemake.output.tokens, tokens, origin)
 write_table(snakemake.output.generations, generations, origin)
 write_json(snakemake.output.cost, {phase: asdict(value) for phase, value in cost.items()})

@@ -1,6 +1,6 @@
 from pydantic import TypeAdapter
 
-from lethe.benchmarks import BENCHMARKS, SOURCES
+from lethe import benchmarks
 from lethe.benchmarks.records import retain_split, select, write_records
 from lethe.config import BenchmarkConfig
 from lethe.io import write_json
@@ -8,10 +8,10 @@ from lethe.script import setup
 
 setup(snakemake)
 config = TypeAdapter(BenchmarkConfig).validate_python(snakemake.params.benchmark)
-records = BENCHMARKS[config.name](config, snakemake.params.seed)
+records, source = benchmarks.prepare(config, snakemake.params.seed)
 # An empty split stops the study here, before any training. Not a parameter: a new split must not rerun the others.
 for split in snakemake.config.get("splits", ["forget10"]):
     select(records, "full", split)
     select(records, "full", retain_split(split))
 write_records(snakemake.output.records, records)
-write_json(snakemake.output.source, {"benchmark": config.name, **SOURCES[config.name](config)})
+write_json(snakemake.output.source, {"benchmark": config.name, **source})

@@ -1,10 +1,12 @@
 from lethe import models, reference
 from lethe.benchmarks.records import read_records, retain_split, select
 from lethe.config import MethodConfig, PromptConfig, TrainingConfig
+from lethe.device import machine
 from lethe.io import read_table, write_table
 from lethe.prompts import Encoder
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
+from lethe.tokens import join
 from lethe.train import train
 from lethe.unlearn import Unlearning
 
@@ -19,7 +21,7 @@ task = Unlearning(
     method,
     forget=encoder.examples(select(records, "full", split)),
     retain=encoder.examples(select(records, "full", retain_split(split))),
-    table=read_table(snakemake.input.table),
+    table=join(map(read_table, snakemake.input.tables)),
     seed=seed,
     hidden_size=model.config.hidden_size,
     reference=reference.read(snakemake.input.reference) if method.retain.reference else None,
@@ -27,4 +29,5 @@ task = Unlearning(
 training = TrainingConfig(**snakemake.params.training)
 log = train(model, task, len(task.forget), training, seed, snakemake.resources.gpu)
 models.save(model, tokenizer, snakemake.output.model)
-write_table(snakemake.output.log, log, provenance(snakemake.config))
+origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, training.precision)}
+write_table(snakemake.output.log, log, origin)

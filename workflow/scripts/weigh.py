@@ -2,10 +2,11 @@ from lethe.config import MethodConfig
 from lethe.io import read_table, write_table
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tokens import join
 from lethe.unlearn import weights_at_start
 
 setup(snakemake)
-table = read_table(snakemake.input.table)
+table = join(map(read_table, snakemake.input.tables))
 for name, method in snakemake.params.methods.items():
     table[f"weight_{name}"] = weights_at_start(MethodConfig(**method), table, snakemake.params.seed)
 write_table(snakemake.output[0], table, provenance(snakemake.config))

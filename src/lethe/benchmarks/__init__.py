@@ -8,11 +8,21 @@ from collections.abc import Callable
 
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import Record
-from lethe.benchmarks.tofu import tofu, tofu_source
+from lethe.benchmarks.tofu import read_tofu, tofu
+from lethe.benchmarks.tofu_files import open_files
+from lethe.config import BenchmarkConfig, TofuConfig
 
 BENCHMARKS: dict[str, Callable[..., list[Record]]] = {"fictional": fictional, "tofu": tofu}
 
-# What to record about data that come from outside: place, revision, content hashes.
-SOURCES: dict[str, Callable[..., dict]] = {"fictional": lambda config: {}, "tofu": tofu_source}
 
-__all__ = ["BENCHMARKS", "SOURCES", "Record"]
+def prepare(config: BenchmarkConfig, seed: int) -> tuple[list[Record], dict]:
+    """Records of a benchmark, and what to record about data from outside: place, resolved revision, content hashes.
+
+    Source and records come from one reading, so that the recorded commit is the one that was used.
+    """
+    if isinstance(config, TofuConfig):
+        return read_tofu(config, open_files(config))
+    return BENCHMARKS[config.name](config, seed), {}
+
+
+__all__ = ["BENCHMARKS", "Record", "prepare"]
