@@ -25,7 +25,7 @@ def test_keys():
         "packages",
         "config",
     }
-    assert set(origin["packages"]) == set(PACKAGES)
+    assert set(PACKAGES) <= set(origin["packages"])
     assert origin["packages"]["torch"] == version("torch")
     assert origin["lethe_version"] == version("lethe")
     assert origin["config"] == CONFIG

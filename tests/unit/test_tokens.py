@@ -19,7 +19,7 @@ from lethe.config import PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.models import scratch
 from lethe.prompts import Encoder
-from lethe.tokens import entropy_column, rows_of, token_table
+from lethe.tokens import entropy_column, join, rows_of, token_table
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -366,3 +366,17 @@ def test_spans_tile_any_answer_with_a_tokenizer_that_trims_offsets(smollm2, answ
     assume(len(ids) > 1)  # nothing but lost bytes: an error of `example`
     check_tiling(answer, ids, spans)
     assert smollm2.eos_token_id not in ids[:-1]
+
+
+def test_stages_of_the_table_are_joined_by_token_and_not_by_row():
+    tokens = pd.DataFrame({"sample": ["a", "a", "b"], "position": [0, 1, 0], "token_id": [5, 6, 7]})
+    labels = tokens.assign(informative_gold=[True, False, True])
+    scores = tokens.assign(logprob=[-1.0, -2.0, -3.0]).iloc[::-1]
+    joined = join([labels, scores])
+    assert joined["informative_gold"].tolist() == [True, False, True]
+    assert joined["logprob"].tolist() == [-1.0, -2.0, -3.0]
+    assert join([tokens]).equals(tokens)
+    with pytest.raises(InputError, match="different tokens"):
+        join([labels, scores.assign(token_id=[7, 6, 4])])
+    with pytest.raises(InputError, match="different tokens"):
+        join([labels, scores.iloc[:2]])

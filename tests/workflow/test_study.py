@@ -94,6 +94,23 @@ def test_a_metric_setting_measures_nothing_again(copy):
     assert not {"measure", "unlearn", "finetune"} & jobs
 
 
+def test_a_new_label_source_trains_nothing_that_does_not_read_it(copy):
+    copy.config["labels"] = {"gold": {"source": "gold"}, "mine": {"source": "span_file", "path": "mine.jsonl"}}
+    (copy.folder / "mine.jsonl").write_text('{"question": "Q", "answer": "A", "target_words": []}\n')
+    jobs = copy.would_run()
+    assert {"annotate", "weigh", "etw_fig2"} <= set(jobs)
+    assert [job["method"] for job in jobs["unlearn"]] == ["Oracle"]  # it reads labels
+    assert "score" not in jobs
+    assert "mine.jsonl" in copy.run("--dry-run")
+
+
+def test_a_new_temperature_trains_only_what_reads_scores(copy):
+    copy.config["temperatures"] = [1.0, 3.0]
+    jobs = copy.would_run()
+    assert {"score", "weigh"} <= set(jobs)
+    assert [job["method"] for job in jobs["unlearn"]] == ["NPO"]
+
+
 def test_training_of_one_method_reruns_that_method(copy):
     copy.config["methods"]["GA"]["training"] = {"epochs": 2}
     assert [job["method"] for job in copy.would_run()["unlearn"]] == ["GA"]
