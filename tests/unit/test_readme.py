@@ -60,3 +60,10 @@ def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder
 
     log = train(copy.deepcopy(model), task, len(rows), method.training("New"), 0, gpus=0)
     assert log["weight_mean"].iloc[0] == pytest.approx(1.0)
+
+
+def test_readme_is_finished_and_its_links_lead_somewhere():
+    text = README.read_text()
+    assert "@@" not in text
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
+        assert (README.parent / target).exists(), target
