@@ -21,14 +21,33 @@ def run(*command: str, folder: Path = ROOT) -> str:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_dry_run(config, tmp_path):
+    study = yaml.safe_load(config.read_text())
+    for label in study["labels"].values():  # the user's files: inputs of the DAG, not shipped
+        if "path" in label:
+            (tmp_path / label["path"]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / label["path"]).touch()
     output = run(
         "snakemake",
         *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
         *("--configfile", str(config), "--dry-run", "--cores", "2"),
     )
-    study = yaml.safe_load(config.read_text())
     runs = len(study["models"]) * len(study["splits"]) * len(study["methods"]) * len(study["seeds"])
     assert f"unlearn {runs}" in " ".join(output.split())
+
+
+def test_a_missing_label_file_stops_before_anything_runs(tmp_path):
+    done = subprocess.run(
+        [
+            "snakemake",
+            *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
+            *("--configfile", str(ROOT / "config" / "tofu-smollm2.yaml"), "--dry-run"),
+        ],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode != 0
+    assert "data/spans/importance_forget10.pth" in done.stdout
 
 
 def test_dry_run_with_slurm_profile(tmp_path):
