@@ -75,20 +75,26 @@ class _TokenStatistics(torch.autograd.Function):
         log_normalisers = hidden.new_empty((rows, len(temperatures)), dtype=torch.float32)
         normaliser = torch.empty_like(logprob)
         entropies = [torch.empty_like(logprob) for _ in temperatures]
+        work = hidden.new_empty((min(chunk, rows), len(head)), dtype=torch.float32)
         for start in range(0, rows, chunk):
             part = slice(start, start + chunk)
             logits = _logits(hidden[part], head, dtype)  # [c, V]
-            normaliser[part] = logits.logsumexp(-1)
-            logprob[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normaliser[part]
-            for k, temperature in enumerate(temperatures):
-                scaled = logits / temperature if temperature != 1 else logits
-                log_normalisers[part, k] = scaled.logsumexp(-1) if temperature != 1 else normaliser[part]
-                log_p = (
-                    scaled.sub_(log_normalisers[part, k, None]) if temperature != 1 else scaled - normaliser[part, None]
-                )
-                # -Σ p log p on normalised log-probabilities: lse − Σ p·z cancels for confident tokens.
-                entropies[k][part] = -torch.linalg.vecdot(log_p.exp(), log_p)
-                del log_p, scaled
+            largest = logits.amax(-1)
+            logits -= largest[:, None]
+            for temperature in {1.0, *temperatures}:
+                p = torch.mul(logits, 1 / temperature, out=work[: len(logits)]).exp_()  # not yet normalised
+                total = p.sum(-1)
+                log_total = total.log()
+                if temperature == 1:
+                    normaliser[part] = largest + log_total
+                    logprob[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - log_total
+                if temperature in temperatures:
+                    k = temperatures.index(temperature)
+                    log_normalisers[part, k] = largest / temperature + log_total
+                    # ln Σ − Σ p·z on logits shifted to z ≤ 0: both terms are positive, so nothing cancels, as it
+                    # would on raw logits of a confident token.
+                    entropies[k][part] = log_total - torch.linalg.vecdot(p, logits) / (total * temperature)
+            del logits
         ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
         ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
         ctx.set_materialize_grads(False)
@@ -109,6 +115,11 @@ class _TokenStatistics(torch.autograd.Function):
         for start in range(0, len(hidden), ctx.chunk):
             part = slice(start, start + ctx.chunk)
             logits = _logits(hidden[part], head, ctx.dtype)  # [c, V]
+            if not wanted:
+                _accumulate_logprob(
+                    logits, normaliser, grad_logprob, targets, hidden, head, grad_hidden, grad_head, part
+                )
+                continue
             gradient = None
             for k in wanted:
                 temperature = ctx.temperatures[k]
@@ -281,6 +292,24 @@ def _no_autocast(hidden: Tensor) -> torch.autocast:
 def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
     """[c, V] logits in fp32."""
     return (hidden.to(dtype) @ head.T).float()
+
+
+def _accumulate_logprob(logits, normaliser, grad, targets, hidden, head, grad_hidden, grad_head, part) -> None:
+    """Carry d log p_y / dz = onehot(y) − p on to hidden states and head, without writing the product with `grad`.
+
+    The upstream gradient scales rows, so it is applied to [c, H] factors instead of the [c, V] one.
+    """
+    p = logits.sub_(normaliser[part, None]).exp_().to(head.dtype)
+    row, target = grad[part, None], targets[part]
+    if grad_hidden is not None:
+        grad_hidden[part] = (row * (head[target].float() - (p @ head).float())).to(grad_hidden.dtype)
+    if grad_head is not None:
+        scaled = row * hidden[part].float()
+        if p.dtype == torch.float32:
+            grad_head.addmm_(p.T, scaled, alpha=-1)
+        else:
+            grad_head -= p.T @ scaled.to(p.dtype)
+        grad_head.index_add_(0, target, scaled)
 
 
 def _accumulate(gradient, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -108,8 +108,8 @@ class Unlearning:
             loss = objective.losses(statistics.logprob, weights, batch).sum() / count
             (self.method.strength * loss).backward()
             total += loss.item()
-            weight_sum += weights.sum().item()
-            weight_squares += weights.square().sum().item()
+            weight_sum += weights.double().sum().item()  # fp64: the spread is a difference of sums
+            weight_squares += weights.double().square().sum().item()
         mean = context.total(weight_sum) / tokens
         spread = max(0.0, context.total(weight_squares) / tokens - mean**2) ** 0.5
         return {"loss_forget": context.total(total), "weight_mean": mean, "weight_std": spread}
