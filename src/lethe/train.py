@@ -63,7 +63,9 @@ class Context:
         """Sum of a number over all processes."""
         if self.world == 1:
             return value
-        return float(self.accelerator.reduce(torch.tensor(float(value), device=self.device), "sum"))
+        return float(
+            self.accelerator.reduce(torch.tensor(float(value), device=self.device, dtype=torch.float64), "sum")
+        )
 
     def micro_batches(self, examples: list[Example], rows: np.ndarray) -> list[np.ndarray]:
         """Cut this process's rows into forward passes of rows of similar length."""
