@@ -111,7 +111,7 @@ class _TokenStatistics(torch.autograd.Function):
         # fp32: rounding each chunk's contribution to bf16 would bias training.
         grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if need_head else None
         if grad_logprob is None and not wanted:
-            return grad_hidden, grad_head, None, None, None, None
+            return _input_gradients(grad_hidden, grad_head, head_weight)
         for start in range(0, len(hidden), ctx.chunk):
             part = slice(start, start + ctx.chunk)
             logits = _logits(hidden[part], head, ctx.dtype)  # [c, V]
@@ -138,14 +138,7 @@ class _TokenStatistics(torch.autograd.Function):
                 del p
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
             del logits, gradient
-        return (
-            grad_hidden,
-            None if grad_head is None else grad_head.to(head_weight.dtype),
-            None,
-            None,
-            None,
-            None,
-        )
+        return _input_gradients(grad_hidden, grad_head, head_weight)
 
 
 def token_kl(
@@ -200,14 +193,7 @@ class _TokenKL(torch.autograd.Function):
             gradient *= grad[part, None]
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
             del gradient
-        return (
-            grad_hidden,
-            None if grad_head is None else grad_head.to(head_weight.dtype),
-            None,
-            None,
-            None,
-            None,
-        )
+        return _input_gradients(grad_hidden, grad_head, head_weight)
 
 
 class TokenScores(NamedTuple):
@@ -292,6 +278,13 @@ def _no_autocast(hidden: Tensor) -> torch.autocast:
 def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
     """[c, V] logits in fp32."""
     return (hidden.to(dtype) @ head.T).float()
+
+
+def _input_gradients(grad_hidden, grad_head, head_weight) -> tuple:
+    """What `backward` returns: gradients of the first two inputs, none of the other four."""
+    if grad_head is not None:
+        grad_head = grad_head.to(head_weight.dtype)
+    return grad_hidden, grad_head, None, None, None, None
 
 
 def _accumulate_logprob(logits, normaliser, grad, targets, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks import BENCHMARKS, prepare
 from lethe.benchmarks.records import read_records, retain_split, select, write_records
-from lethe.benchmarks.tofu import read_tofu, tofu, tofu_source
+from lethe.benchmarks.tofu import read_tofu, tofu
 from lethe.benchmarks.tofu_files import Hub, content_hash, open_files
 from lethe.config import TofuConfig
 from lethe.errors import InputError
@@ -332,7 +332,7 @@ def test_content_hash_sees_values_and_order_but_not_serialisation():
 
 
 def test_source_of_a_folder(config, tmp_path):
-    source = tofu_source(config)
+    source = prepare(config, 0)[1]
     assert source["path"] == str(tmp_path)
     assert set(source["files"]) == set(tables())
     assert source["files"]["full"] == {
@@ -371,7 +371,7 @@ def test_hub_gives_the_same_records_at_the_resolved_commit(config):
     assert source == {
         "repository": "locuslab/TOFU", "requested_revision": "main", "resolved_commit": "c0ffee",
     }  # fmt: skip
-    assert files == tofu_source(config)["files"]
+    assert files == prepare(config, 0)[1]["files"]
 
 
 def test_hub_without_holdout_warns(config, caplog):
@@ -427,7 +427,7 @@ def test_real_tofu_passes_strictly(caplog):
     config = TofuConfig(name="tofu", path=str(REAL))
     records = tofu(config, 0)
     assert not caplog.records
-    assert all(file["known"] for file in tofu_source(config)["files"].values())
+    assert all(file["known"] for file in prepare(config, 0)[1]["files"].values())
     sizes = {name: len(select(records, name)) for name in ("full", "real_authors", "world_facts", "holdout")}
     assert sizes == {"full": 4000, "real_authors": 100, "world_facts": 117, "holdout": 400}
     for name, size in (("forget01", 40), ("forget05", 200), ("forget10", 400)):

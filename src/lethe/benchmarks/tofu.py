@@ -35,17 +35,11 @@ def tofu(config: TofuConfig, seed: int) -> list[Record]:
     return read_tofu(config, open_files(config))[0]
 
 
-def tofu_source(config: TofuConfig) -> dict:
-    """Provenance of what `tofu` returns.
-
-    Holds `path`, or `repository`, `requested_revision` and `resolved_commit`; and `files`: name -> rows,
-    content hash, and whether it is the known content (None: there is nothing to compare with).
-    """
-    return read_tofu(config, open_files(config))[1]
-
-
 def read_tofu(config: TofuConfig, files: TofuFiles) -> tuple[list[Record], dict]:
     """Records and their provenance.
+
+    The provenance holds `path`, or `repository`, `requested_revision` and `resolved_commit`; and `files`: name -> rows,
+    content hash, and whether it is the known content (None: there is nothing to compare with).
 
     Needed are `full`, one forget split and its retain split; other splits, perturbed files, utility sets and
     holdout are used where they exist, and a warning says what is missing.
