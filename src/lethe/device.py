@@ -3,11 +3,14 @@
 import logging
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import torch
 
 log = logging.getLogger(__name__)
+
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
 
 
 def choose_device(gpus: int = 1) -> torch.device:
@@ -60,9 +63,20 @@ def seed_everything(seed: int) -> None:
 
 
 def peak_mib(device: torch.device) -> float:
-    """Peak memory so far, MiB: allocated on the GPU, or resident in the process on the CPU."""
+    """Peak memory since `reset_peak`, MiB: allocated on the GPU, or resident in the process on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if STATUS.exists():
+        (line,) = [line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget the peak so far; where the system cannot (neither GPU nor Linux), later peaks include it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif STATUS.exists():
+        CLEAR_REFS.write_text("5")

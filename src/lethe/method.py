@@ -4,20 +4,25 @@ A training step goes through three hands, and none of them looks over the other'
 
 1. the loop runs the model on forget rows and asks the kernel for this step's token statistics → `TokenBatch`;
 2. the **weighting** turns the batch into one weight per token, detached, ω ≥ 0;
-3. the **objective** turns per-token log-probabilities and weights into one loss per sequence, and knows nothing of
-   where the weights come from;
+3. the **objective** turns the tokens of the forward pass (`ForgetTokens`, which carry gradient) and their weights into
+   one loss per sequence, and knows nothing of where the weights come from;
 then the forget graph is freed and the **retain term** is computed on retain rows.
+
+What an objective or a retain term needs beyond log-probabilities it declares in class attributes (the starting model's
+log-probabilities or hidden states, refusals, a layer's output); the loop brings it, and no method keeps a second model.
 
 Weightings come in three kinds, and all enter through `Weighting.start`, called once before the first step:
 
 - *dynamic*: a function of this step's statistics. Override `weights(batch)`; `start` hands back that very method.
-  Entropies at a temperature are asked for by overriding `temperatures()`.
+  Entropies at a temperature are asked for by overriding `temperatures()`, other spreads of the prediction (`lethe.forms`)
+  by overriding `forms()`.
 - *static*: a column of the token table, computed before training. Derive from `StaticWeighting` and override
   `column(table, seed)`; the loop puts the values of this step's tokens into `batch.static`.
 - *learned*: has parameters and a step of its own inside the loop. Override `start` and return a callable that owns
   them (a `torch.nn.Module` will do); it is called with every micro-batch, which carries detached hidden states, and
   returns the weights. It may learn there: `batch.step` tells micro-batches of one optimiser step from the next. Such a
-  weighting lives in one file like the others.
+  weighting lives in one file like the others. When `batch.training` is false, weights are only looked at, and it must
+  not learn.
 
 A weighting is a pydantic model: its fields are its hyper-parameters, and their descriptions reach the config's schema.
 """
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from lethe.forms import Form
+
 log = logging.getLogger(__name__)
 
 
@@ -52,21 +59,25 @@ class TokenBatch:
         entropy: temperature -> [N] entropy of the prediction at that temperature over the full vocabulary, nats, fp32.
         reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table, only
             if the objective or the weighting asks for it.
+        forms: form -> [N] its value on the prediction (see `lethe.forms`), fp32.
         static: [N] this weighting's own column of the token table; only for static weightings.
         hidden_states: [B, S, H] last hidden states of the current model; None outside training.
         position: [N] int64, index into S of the position that *predicts* the token; the token itself is at +1.
         step: optimiser steps completed before this batch.
+        training: false when the weights are recorded only, not used to train.
     """
 
     sequence: Tensor
     n_sequences: int
     logprob: Tensor
     entropy: dict[float, Tensor] = field(default_factory=dict)
+    forms: dict[Form, Tensor] = field(default_factory=dict)
     reference_logprob: Tensor | None = None
     static: Tensor | None = None
     hidden_states: Tensor | None = None
     position: Tensor | None = None
     step: int = 0
+    training: bool = True
 
     def sum_per_sequence(self, values: Tensor) -> Tensor:
         """[N] -> [B], sums over the tokens of each sequence; differentiable."""
@@ -112,6 +123,10 @@ class Weighting(Part):
         """Temperatures at which `weights` needs entropies; each is computed once per step."""
         return ()
 
+    def forms(self) -> tuple[Form, ...]:
+        """Further spreads of the prediction that `weights` needs; each is computed once per step."""
+        return ()
+
     def start(self, seed: int, hidden_size: int) -> Callable[[TokenBatch], Tensor]:
         """Called once before training; returns what is called with every batch."""
         return self.weights
@@ -136,21 +151,75 @@ class StaticWeighting(Weighting):
         return batch.static
 
 
+@dataclass
+class ForgetTokens:
+    """What the forward pass on forget rows gave, carrying gradient; N tokens over B sequences as in `TokenBatch`.
+
+    Attributes:
+        logprob: [N] log-probabilities under the current model, nats, fp32.
+        hidden: [N, H] last hidden states that predict the tokens.
+        head: [V, H] weight of the output layer.
+        targets: [N] token ids.
+        layer_hidden: [N, H] output of the decoder layer that the objective names in `layer`, at the same positions.
+        reference_hidden: [N, H] last hidden states of the starting model, only for objectives with `teacher`.
+        reference_head: [V, H] the starting model's output layer, likewise.
+        refusal: the refusals to the batch's questions, only for objectives with `refusals`.
+    """
+
+    logprob: Tensor
+    hidden: Tensor
+    head: Tensor
+    targets: Tensor
+    layer_hidden: Tensor | None = None
+    reference_hidden: Tensor | None = None
+    reference_head: Tensor | None = None
+    refusal: RefusalTokens | None = None
+
+
+@dataclass
+class RefusalTokens:
+    """Tokens of one "I don't know" answer to each question of a batch; M tokens over B sequences.
+
+    Attributes:
+        sequence: [M] int64, the row of the batch that a token belongs to.
+        logprob: [M] log-probabilities under the current model, nats, carrying gradient.
+        reference_logprob: [M] the same under the starting model, from the stored table.
+    """
+
+    sequence: Tensor
+    logprob: Tensor
+    reference_logprob: Tensor
+
+
 class Objective(Part):
     """A forget loss from per-token values and weights.
 
-    `unit` says what the loss is averaged over in an effective batch: its tokens or its sequences. `reference` says
-    whether the batch must carry the starting model's log-probabilities.
+    Class attributes say what it needs:
+        unit: what the loss is averaged over in an effective batch, its tokens or its sequences.
+        reference: `batch.reference_logprob`, the starting model's log-probabilities.
+        teacher: `tokens.reference_hidden` and `reference_head`, the starting model's predictions.
+        refusals: `tokens.refusal`; the loop then runs a refusal after each question as well.
+    An objective on a decoder layer's output has a field `layer`.
     """
 
     unit: ClassVar[Literal["token", "sequence"]]
     reference: ClassVar[bool] = False
+    teacher: ClassVar[bool] = False
+    refusals: ClassVar[bool] = False
 
-    def losses(self, logprob: Tensor, weights: Tensor, batch: TokenBatch) -> Tensor:
+    def layers(self) -> tuple[int, ...]:
+        """The decoder layer, counted from 0, whose output `losses` reads; none or one."""
+        return ()
+
+    def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
+        """Called once before training; returns what is called with every batch (by default, `losses`)."""
+        return self.losses
+
+    def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
         """[B] loss of each sequence, to be summed and divided by the number of tokens or sequences (`unit`).
 
         Args:
-            logprob: [N] log-probabilities under the current model, nats, carrying gradient.
+            tokens: what the forward pass gave, carrying gradient.
             weights: [N] weights ω, detached.
             batch: layout and reference log-probabilities; its own `logprob` carries no gradient.
         """
@@ -161,11 +230,15 @@ class RetainTerm(Part):
     """A loss on retain rows that keeps what must stay.
 
     `rows` says whether the loop draws retain rows at all; `reference` whether it must bring the starting model's
-    predictions for them.
+    hidden states for them: the last ones, or those of the layer that `layers` names.
     """
 
     rows: ClassVar[bool] = True
     reference: ClassVar[bool] = False
+
+    def layers(self) -> tuple[int, ...]:
+        """The decoder layer, counted from 0, whose output `losses` reads; none or one."""
+        return ()
 
     def losses(self, tokens: RetainTokens) -> Tensor:
         """[N] loss of each retain token; the loop takes the mean over the tokens of the effective batch."""
@@ -180,12 +253,15 @@ class RetainTokens:
         hidden: [N, H] hidden states that predict the tokens, carrying gradient.
         head: [V, H] weight of the output layer.
         targets: [N] token ids.
-        reference_hidden: [N, H] the same hidden states under the starting model, only if the term asks for them.
-        reference_head: [V, H] the starting model's output layer, only if the term asks for it.
+        layer_hidden: [N, H] output of the decoder layer that the term names, carrying gradient.
+        reference_hidden: [N, H] what the starting model has in place of `layer_hidden` if the term names a layer, of
+            `hidden` otherwise; only if the term asks for it.
+        reference_head: [V, H] the starting model's output layer, only for terms on the last hidden states.
     """
 
     hidden: Tensor
     head: Tensor
     targets: Tensor
+    layer_hidden: Tensor | None = None
     reference_hidden: Tensor | None = None
     reference_head: Tensor | None = None

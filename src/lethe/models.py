@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from lethe.benchmarks.records import Record
-from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
+from lethe.config import CheckpointConfig, FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.io import atomic, sha256
 
@@ -32,7 +32,7 @@ _LOGIT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "
 
 
 def obtain(
-    config: HubConfig | FolderConfig | GgufConfig,
+    config: HubConfig | FolderConfig | GgufConfig | CheckpointConfig,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
     """Fetch a pretrained model; returns model (fp32), tokenizer and what to record about the source.
 
@@ -40,6 +40,10 @@ def obtain(
         InputError: naming the source and the fix when it cannot be had, or when its head is not a plain linear map.
     """
     match config:
+        case CheckpointConfig(path=str(path)):
+            return obtain(FolderConfig(source="folder", path=path))
+        case CheckpointConfig():
+            return obtain(HubConfig(source="hub", repository=config.repository, revision=config.revision))
         case HubConfig():
             model, tokenizer, source = _from_hub(config)
         case FolderConfig():
@@ -150,6 +154,22 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str
 def head_weight(model: PreTrainedModel) -> torch.Tensor:
     """[V, H] weight of the output layer."""
     return model.get_output_embeddings().weight
+
+
+def hidden_states(model: PreTrainedModel, ids: torch.Tensor, layer: int | None = None):
+    """Last hidden states [B, S, H], and the output of a decoder layer [B, S, H] if one is asked for (else None).
+
+    Raises:
+        InputError: if the model has no such layer, or it is the last one, whose output is only kept normalised.
+    """
+    layers = model.config.get_text_config().num_hidden_layers
+    if layer is not None and layer >= layers - 1:
+        raise InputError(
+            f"{type(model).__name__}: layer {layer} asked for, but a method can read layers 0 to {layers - 2}; "
+            "correct `layer` of the objective and of the retain term."
+        )
+    output = model.base_model(ids, use_cache=False, output_hidden_states=layer is not None)
+    return output.last_hidden_state, None if layer is None else output.hidden_states[layer + 1]
 
 
 def context_length(model: PreTrainedModel) -> int:

@@ -5,11 +5,16 @@ works on chunks of rows, in forward and backward, keeps only a few numbers per t
 the backward pass. The softmax is always fp32; matrix products run in the dtype of the hidden states, or in autocast's.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from lethe.forms import Form
 
 # Below this many rows a chunk costs more in reading the head again than it saves.
 CHUNK_ROWS = 64
@@ -25,6 +30,8 @@ class TokenStatistics(NamedTuple):
     """[N] log-probability of each target."""
     entropy: dict[float, Tensor]
     """temperature -> [N] entropy of the prediction over the full vocabulary."""
+    forms: dict[Form, Tensor]
+    """form -> [N] other spreads of the prediction; without gradient."""
 
 
 def chunk_rows(vocabulary: int) -> int:
@@ -38,6 +45,7 @@ def token_statistics(
     targets: Tensor,
     temperatures: tuple[float, ...] = (),
     chunk: int | None = None,
+    forms: tuple[Form, ...] = (),
 ) -> TokenStatistics:
     """Log-probability of each target and entropy of each prediction, in nats, differentiable in both.
 
@@ -51,6 +59,7 @@ def token_statistics(
         temperatures: temperatures T > 0 at which entropies are wanted. An entropy that receives no gradient
             (ETW's weights are detached) costs nothing in the backward pass.
         chunk: rows per chunk; None takes as many as fit into 24 MiB.
+        forms: further spreads wanted (`lethe.forms`), as weights only: nothing is back-propagated through them.
 
     Raises:
         ValueError: on shapes that do not fit, or a temperature that is not positive.
@@ -61,20 +70,30 @@ def token_statistics(
         raise ValueError(f"temperatures must be positive, got {temperatures}")
     with _no_autocast(hidden):
         outputs = _TokenStatistics.apply(
-            hidden, head_weight, targets, tuple(temperatures), chunk or chunk_rows(len(head_weight)), dtype
+            hidden,
+            head_weight,
+            targets,
+            tuple(temperatures),
+            tuple(forms),
+            chunk or chunk_rows(len(head_weight)),
+            dtype,
         )
-    return TokenStatistics(outputs[0], dict(zip(temperatures, outputs[1:], strict=True)))
+    entropies, spreads = outputs[1 : 1 + len(temperatures)], outputs[1 + len(temperatures) :]
+    return TokenStatistics(
+        outputs[0], dict(zip(temperatures, entropies, strict=True)), dict(zip(forms, spreads, strict=True))
+    )
 
 
 class _TokenStatistics(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, head_weight, targets, temperatures, chunk, dtype):
+    def forward(ctx, hidden, head_weight, targets, temperatures, forms, chunk, dtype):
         head = head_weight.to(dtype)
         rows = len(hidden)
         logprob = hidden.new_empty(rows, dtype=torch.float32)
         log_normalisers = hidden.new_empty((rows, len(temperatures)), dtype=torch.float32)
         normaliser = torch.empty_like(logprob)
         entropies = [torch.empty_like(logprob) for _ in temperatures]
+        spreads = [torch.empty_like(logprob) for _ in forms]
         work = hidden.new_empty((min(chunk, rows), len(head)), dtype=torch.float32)
         for start in range(0, rows, chunk):
             part = slice(start, start + chunk)
@@ -94,24 +113,28 @@ class _TokenStatistics(torch.autograd.Function):
                     # ln Σ − Σ p·z on logits shifted to z ≤ 0: both terms are positive, so nothing cancels, as it
                     # would on raw logits of a confident token.
                     entropies[k][part] = log_total - torch.linalg.vecdot(p, logits) / (total * temperature)
+            for spread, form in zip(spreads, forms, strict=True):
+                spread[part] = form.values((logits / form.temperature).log_softmax(-1))
             del logits
         ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
         ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
         ctx.set_materialize_grads(False)
-        return (logprob, *entropies)
+        ctx.mark_non_differentiable(*spreads)
+        return (logprob, *entropies, *spreads)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_logprob, *grad_entropies):
+    def backward(ctx, grad_logprob, *gradients):
         hidden, head_weight, targets, normaliser, log_normalisers, *entropies = ctx.saved_tensors
         need_hidden, need_head = ctx.needs_input_grad[:2]
+        grad_entropies = gradients[: len(entropies)]
         wanted = [k for k, gradient in enumerate(grad_entropies) if gradient is not None]
         head = head_weight.to(ctx.dtype)
         grad_hidden = torch.zeros_like(hidden) if need_hidden else None
         # fp32: rounding each chunk's contribution to bf16 would bias training.
         grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if need_head else None
         if grad_logprob is None and not wanted:
-            return _input_gradients(grad_hidden, grad_head, head_weight)
+            return _input_gradients(grad_hidden, grad_head, head_weight, 5)
         for start in range(0, len(hidden), ctx.chunk):
             part = slice(start, start + ctx.chunk)
             logits = _logits(hidden[part], head, ctx.dtype)  # [c, V]
@@ -138,7 +161,7 @@ class _TokenStatistics(torch.autograd.Function):
                 del p
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
             del logits, gradient
-        return _input_gradients(grad_hidden, grad_head, head_weight)
+        return _input_gradients(grad_hidden, grad_head, head_weight, 5)
 
 
 def token_kl(
@@ -147,11 +170,13 @@ def token_kl(
     reference_hidden: Tensor,
     reference_head: Tensor,
     chunk: int | None = None,
+    lowered: tuple[Tensor, float] | None = None,
 ) -> Tensor:
     """KL(p₀ ‖ p) of each prediction over the full vocabulary, nats, [N] fp32; differentiable in hidden and head.
 
     p₀ comes from `reference_hidden` [N, H₀] and `reference_head` [V, H₀], p from `hidden` [N, H] and `head_weight`
-    [V, H]; like `token_statistics`, it never holds more than a few `chunk × V` arrays.
+    [V, H]; like `token_statistics`, it never holds more than a few `chunk × V` arrays. `lowered` = (targets [N], β)
+    takes β off the logit of each target before p₀'s softmax (UNDIAL's soft label, arXiv 2402.10052).
     """
     if len(reference_hidden) != len(hidden) or len(reference_head) != len(head_weight):
         raise ValueError(
@@ -159,29 +184,30 @@ def token_kl(
             f"{len(hidden)} tokens and {len(head_weight)} words"
         )
     dtype, chunk = _product_dtype(hidden), chunk or max(1, chunk_rows(len(head_weight)) // 2)
+    targets, beta = lowered if lowered is not None else (None, 0.0)
     with _no_autocast(hidden):
-        return _TokenKL.apply(hidden, head_weight, reference_hidden, reference_head, chunk, dtype)
+        return _TokenKL.apply(hidden, head_weight, reference_hidden, reference_head, targets, beta, chunk, dtype)
 
 
 class _TokenKL(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, head_weight, reference_hidden, reference_head, chunk, dtype):
+    def forward(ctx, hidden, head_weight, reference_hidden, reference_head, targets, beta, chunk, dtype):
         head, reference = head_weight.to(dtype), reference_head.to(dtype)
         kl = hidden.new_empty(len(hidden), dtype=torch.float32)
         for start in range(0, len(hidden), chunk):
             part = slice(start, start + chunk)
             log_p = _logits(hidden[part], head, dtype).log_softmax(-1)
-            log_p0 = _logits(reference_hidden[part], reference, dtype).log_softmax(-1)
+            log_p0 = _lowered(_logits(reference_hidden[part], reference, dtype), targets, beta, part).log_softmax(-1)
             kl[part] = torch.linalg.vecdot(log_p0.exp(), log_p0 - log_p)
             del log_p, log_p0
-        ctx.save_for_backward(hidden, head_weight, reference_hidden, reference_head)
-        ctx.chunk, ctx.dtype = chunk, dtype
+        ctx.save_for_backward(hidden, head_weight, reference_hidden, reference_head, targets)
+        ctx.chunk, ctx.dtype, ctx.beta = chunk, dtype, beta
         return kl
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        hidden, head_weight, reference_hidden, reference_head = ctx.saved_tensors
+        hidden, head_weight, reference_hidden, reference_head, targets = ctx.saved_tensors
         head, reference = head_weight.to(ctx.dtype), reference_head.to(ctx.dtype)
         grad_hidden = torch.zeros_like(hidden) if ctx.needs_input_grad[0] else None
         grad_head = torch.zeros_like(head_weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
@@ -189,11 +215,20 @@ class _TokenKL(torch.autograd.Function):
             part = slice(start, start + ctx.chunk)
             # d KL / dz = p − p₀
             gradient = _logits(hidden[part], head, ctx.dtype).softmax(-1)
-            gradient -= _logits(reference_hidden[part], reference, ctx.dtype).softmax(-1)
+            logits0 = _logits(reference_hidden[part], reference, ctx.dtype)
+            gradient -= _lowered(logits0, targets, ctx.beta, part).softmax(-1)
             gradient *= grad[part, None]
             _accumulate(gradient.to(ctx.dtype), hidden[part], head, grad_hidden, grad_head, part)
-            del gradient
-        return _input_gradients(grad_hidden, grad_head, head_weight)
+            del gradient, logits0
+        return _input_gradients(grad_hidden, grad_head, head_weight, 6)
+
+
+def _lowered(logits: Tensor, targets: Tensor | None, beta: float, part: slice) -> Tensor:
+    """Logits with β taken off each target's, in place; unchanged without targets."""
+    if targets is None:
+        return logits
+    target = targets[part, None]
+    return logits.scatter_add_(-1, target, torch.full_like(target, -beta, dtype=logits.dtype))
 
 
 class TokenScores(NamedTuple):
@@ -209,6 +244,8 @@ class TokenScores(NamedTuple):
     """[N] σ = √(Σ p (log p)² − μ²), variance clamped at 1e-6 (Min-K++ as in locuslab/open-unlearning), nats."""
     entropy: dict[float, Tensor]
     """temperature -> [N] entropy, nats."""
+    forms: dict[Form, Tensor]
+    """form -> [N] other spreads of the prediction."""
 
 
 @torch.no_grad()
@@ -218,6 +255,7 @@ def token_scores(
     targets: Tensor,
     temperatures: tuple[float, ...] = (),
     chunk: int | None = None,
+    forms: tuple[Form, ...] = (),
 ) -> TokenScores:
     """Everything that is scored about a token, from one look at its logits; arguments as in `token_statistics`."""
     _check(hidden, head_weight, targets)
@@ -233,6 +271,7 @@ def token_scores(
         list(empty),
     )
     entropy: dict[float, list[Tensor]] = {temperature: list(empty) for temperature in temperatures}
+    spreads: dict[Form, list[Tensor]] = {form: list(empty) for form in forms}
     with _no_autocast(hidden):
         for start in range(0, len(hidden), chunk):
             part = slice(start, start + chunk)
@@ -241,6 +280,8 @@ def token_scores(
             for temperature in temperatures:
                 log_p = (logits / temperature).log_softmax(-1)
                 entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
+            for form in forms:
+                spreads[form].append(form.values((logits / form.temperature).log_softmax(-1)))
             log_p = logits.log_softmax(-1)
             p = log_p.exp()
             logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
@@ -252,6 +293,7 @@ def token_scores(
         torch.cat(mean),
         torch.cat(std),
         {temperature: torch.cat(values) for temperature, values in entropy.items()},
+        {form: torch.cat(values) for form, values in spreads.items()},
     )
 
 
@@ -280,11 +322,11 @@ def _logits(hidden: Tensor, head: Tensor, dtype: torch.dtype) -> Tensor:
     return (hidden.to(dtype) @ head.T).float()
 
 
-def _input_gradients(grad_hidden, grad_head, head_weight) -> tuple:
-    """What `backward` returns: gradients of the first two inputs, none of the other four."""
+def _input_gradients(grad_hidden, grad_head, head_weight, others: int) -> tuple:
+    """What `backward` returns: gradients of the first two inputs, none of the others."""
     if grad_head is not None:
         grad_head = grad_head.to(head_weight.dtype)
-    return grad_hidden, grad_head, None, None, None, None
+    return grad_hidden, grad_head, *[None] * others
 
 
 def _accumulate_logprob(logits, normaliser, grad, targets, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -12,18 +12,21 @@ import logging
 import math
 import sys
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from lethe.config import TrainingConfig
-from lethe.device import autocast, autocast_dtype, peak_mib, seed_everything
+from lethe.device import autocast, autocast_dtype, peak_mib, reset_peak, seed_everything
+from lethe.lora import attach, merge
 from lethe.models import head_weight
 from lethe.prompts import Example
 from lethe.statistics import token_statistics
@@ -66,6 +69,14 @@ class Context:
         return float(
             self.accelerator.reduce(torch.tensor(float(value), device=self.device, dtype=torch.float64), "sum")
         )
+
+    def gather(self, values: list[Any]) -> list[Any]:
+        """The lists of all processes one after the other, on every process."""
+        return values if self.world == 1 else gather_object(values)
+
+    def share(self, rows: int) -> np.ndarray:
+        """This process's part of the row numbers 0 … rows − 1, for work that needs no gradients."""
+        return np.arange(rows)[self.rank :: self.world]
 
     def micro_batches(self, examples: list[Example], rows: np.ndarray) -> list[np.ndarray]:
         """Cut this process's rows into forward passes of rows of similar length."""
@@ -132,9 +143,18 @@ def make_optimizer(model: PreTrainedModel, config: TrainingConfig) -> torch.opti
 
 
 def train(
-    model: PreTrainedModel, task: Task, rows: int, config: TrainingConfig, seed: int, gpus: int = 1
+    model: PreTrainedModel,
+    task: Task,
+    rows: int,
+    config: TrainingConfig,
+    seed: int,
+    gpus: int = 1,
+    at_epoch: Callable[[Context, int], None] | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place on `rows` rows and return the log, one row per optimiser step.
+
+    `at_epoch(context, epochs done)` is called before the first step and after each epoch, with the model in eval mode
+    and without gradients; neither its time nor its memory is logged.
 
     Log columns: step, epoch, what the task reports (losses in nats, weights' mean and spread), gradient_norm (before
     clipping), learning_rate, seconds (wall clock of the step), peak_mib.
@@ -143,8 +163,10 @@ def train(
         NonFiniteLoss: on a NaN or infinite loss or gradient, before the weights are touched.
     """
     seed_everything(seed)
+    if config.lora is not None:
+        attach(model, config.lora, seed)
     context = Context(model, config, seed, gpus)
-    model.to(context.device).train()
+    model.to(context.device)
     optimizer = make_optimizer(model, config)
     per_epoch = math.ceil(rows / config.batch_size)
     steps, warmup = config.epochs * per_epoch, round(config.warmup_epochs * per_epoch)
@@ -152,6 +174,7 @@ def train(
     entries: list[dict] = []
     quiet = not sys.stderr.isatty() or context.rank > 0
     with tqdm(total=steps, unit="step", disable=quiet) as bar:
+        _observe(model, context, 0, at_epoch)
         for epoch in range(config.epochs):
             context.epoch = epoch
             for share in batches(rows, config.batch_size, seed, epoch, context.rank, context.world):
@@ -177,8 +200,21 @@ def train(
                 )
                 context.step += 1
                 _report(bar, entries[-1], context.rank == 0, steps)
+            _observe(model, context, epoch + 1, at_epoch)
     model.eval()
+    if config.lora is not None:
+        merge(model)
     return pd.DataFrame(entries)
+
+
+def _observe(model: PreTrainedModel, context: Context, epochs: int, at_epoch) -> None:
+    """Let `at_epoch` look at the model, then go on training as if nothing had been looked at."""
+    if at_epoch is not None:
+        model.eval()
+        with torch.no_grad():
+            at_epoch(context, epochs)
+    model.train()
+    reset_peak(context.device)
 
 
 def _finish_gradients(model: PreTrainedModel, context: Context) -> float:

@@ -13,8 +13,8 @@ import torch
 
 from lethe.config import MethodConfig
 from lethe.device import autocast
-from lethe.method import RetainTokens, StaticWeighting, TokenBatch
-from lethe.models import head_weight
+from lethe.method import ForgetTokens, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
+from lethe.models import head_weight, hidden_states
 from lethe.prompts import Example
 from lethe.statistics import token_statistics
 from lethe.tokens import entropy_column, rows_of
@@ -23,15 +23,47 @@ from lethe.train import Context, collate
 
 @dataclass
 class Reference:
-    """What the `kl` retain term needs of the starting model: its last hidden states on the retain tokens, and its head.
+    """What is kept of the starting model for a set of rows: hidden states at its answer tokens.
 
     Attributes:
-        hidden: sample id -> [answer tokens, H] hidden states that predict them.
-        head: [V, H] weight of the output layer.
+        hidden: sample id -> [answer tokens, H] hidden states that predict them, the last ones or a layer's.
+        head: [V, H] weight of the output layer; None where a layer's states are kept.
     """
 
     hidden: dict[str, torch.Tensor]
-    head: torch.Tensor
+    head: torch.Tensor | None
+
+    def of(self, examples: list[Example], device: torch.device) -> torch.Tensor:
+        """[N, H] states of the examples' answer tokens, one example after the other, fp32."""
+        return torch.cat([self.hidden[example.sample] for example in examples]).to(device, torch.float32)
+
+
+@dataclass
+class Refusals:
+    """One "I don't know" answer per forget row.
+
+    Attributes:
+        examples: tokenised, in the order of the forget rows.
+        table: their token table with the starting model's `logprob`.
+    """
+
+    examples: list[Example]
+    table: pd.DataFrame
+
+
+@dataclass
+class Starting:
+    """What a method needs of the starting model beside the token table; what it does not ask for is absent.
+
+    Attributes:
+        retain: hidden states on the retain rows, for retain terms with `reference`.
+        forget: last hidden states on the forget rows, for objectives with `teacher`.
+        refusals: for objectives with `refusals`.
+    """
+
+    retain: Reference | None = None
+    forget: Reference | None = None
+    refusals: Refusals | None = None
 
 
 class Unlearning:
@@ -41,10 +73,10 @@ class Unlearning:
         method: weighting, objective, retain term and their strengths.
         forget, retain: tokenised rows.
         table: token table of the forget split, with what the weighting reads, and with the starting model's `logprob`
-            if the objective needs it.
-        seed: the run's seed; fixes order, retain draws and random weightings.
-        hidden_size: H of the model, for learned weightings.
-        reference: needed by retain terms that declare it, else None.
+            if the objective or the weighting needs it.
+        seed: the run's seed; fixes order, retain draws and whatever a weighting or an objective draws.
+        hidden_size: H of the model.
+        starting: what objective and retain term need of the starting model.
     """
 
     def __init__(
@@ -55,25 +87,25 @@ class Unlearning:
         table: pd.DataFrame,
         seed: int,
         hidden_size: int,
-        reference: Reference | None = None,
+        starting: Starting | None = None,
     ):
-        self.method, self.forget, self.retain, self.seed, self.reference = (
-            method,
-            forget,
-            retain,
-            seed,
-            reference,
-        )
+        self.method, self.forget, self.retain, self.seed = method, forget, retain, seed
+        self.starting = starting or Starting()
         rows = rows_of(table, forget)
         self.start_logprob = None
         if method.objective.reference or method.weighting.reference:
-            logprob = table["logprob"].to_numpy(dtype=np.float32)
-            self.start_logprob = [torch.from_numpy(logprob[r]) for r in rows]
+            self.start_logprob = _per_row(table, "logprob", rows)
         self.static = None
         if isinstance(method.weighting, StaticWeighting):
             column = np.asarray(method.weighting.column(table, seed), dtype=np.float32)
             self.static = [torch.from_numpy(column[r]) for r in rows]
+        self.refusal_logprob = None
+        if method.objective.refusals:
+            refusals = self.starting.refusals
+            self.refusal_logprob = _per_row(refusals.table, "logprob", rows_of(refusals.table, refusals.examples))
+        self.layer = next(iter(method.objective.layers()), None)
         self.weigh = method.weighting.start(seed, hidden_size)
+        self.losses = method.objective.start(seed, hidden_size)
 
     def backward(self, rows: np.ndarray, context: Context) -> dict[str, float]:
         values = self._forget(rows, context)
@@ -81,40 +113,92 @@ class Unlearning:
             values["loss_retain"] = self._retain(len(rows), context)
         return values
 
+    def weights(self, context: Context) -> pd.DataFrame:
+        """Weights of all forget tokens under the current model, as a training step would give them now.
+
+        Returns:
+            Columns sample, position, token_id, logprob (nats), weight; on every process.
+        """
+        found = []
+        for part in context.micro_batches(self.forget, context.share(len(self.forget))):
+            examples = [self.forget[row] for row in part]
+            tokens, batch = self._forward(part, context, training=False)
+            weights = self.weigh(batch).float().cpu().numpy()
+            lengths = [len(example.answer) for example in examples]
+            found.append(
+                pd.DataFrame(
+                    {
+                        "sample": np.repeat([example.sample for example in examples], lengths),
+                        "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
+                        "token_id": tokens.targets.cpu().numpy().astype("int32"),
+                        "logprob": batch.logprob.cpu().numpy(),
+                        "weight": weights,
+                    }
+                )
+            )
+        return pd.concat(context.gather(found), ignore_index=True)
+
+    def _forward(self, part: np.ndarray, context: Context, training: bool) -> tuple[ForgetTokens, TokenBatch]:
+        """Run the model on some forget rows: tokens with gradient for the objective, without it for the weighting."""
+        weighting = self.method.weighting
+        ids, sequence, position, targets = collate([self.forget[row] for row in part], context.device)
+        with autocast(context.device, context.dtype):
+            states, layer_states = hidden_states(context.model, ids, self.layer)  # [B, S, H]
+            hidden, head = states[sequence, position], head_weight(context.model)
+            statistics = token_statistics(
+                hidden, head, targets, weighting.temperatures(), forms=weighting.forms()
+            )
+        tokens = ForgetTokens(statistics.logprob, hidden, head, targets)
+        if layer_states is not None:
+            tokens.layer_hidden = layer_states[sequence, position]
+        batch = TokenBatch(
+            sequence=sequence,
+            n_sequences=len(part),
+            logprob=statistics.logprob.detach(),
+            entropy={t: h.detach() for t, h in statistics.entropy.items()},
+            forms=statistics.forms,
+            reference_logprob=_gather(self.start_logprob, part, context),
+            static=_gather(self.static, part, context),
+            hidden_states=states.detach(),
+            position=position,
+            step=context.step,
+            training=training,
+        )
+        return tokens, batch
+
     def _forget(self, rows: np.ndarray, context: Context) -> dict[str, float]:
-        objective, weighting = self.method.objective, self.method.weighting
-        tokens = context.total(sum(len(self.forget[row].answer) for row in rows))
-        count = tokens if objective.unit == "token" else context.total(len(rows))
+        objective = self.method.objective
+        count = context.total(sum(len(self.forget[row].answer) for row in rows))
+        units = count if objective.unit == "token" else context.total(len(rows))
         total, weight_sum, weight_squares = 0.0, 0.0, 0.0
         for part in context.micro_batches(self.forget, rows):
-            ids, sequence, position, targets = collate([self.forget[row] for row in part], context.device)
-            with autocast(context.device, context.dtype):
-                states = context.model.base_model(ids, use_cache=False).last_hidden_state  # [B, S, H]
-                statistics = token_statistics(
-                    states[sequence, position], head_weight(context.model), targets, weighting.temperatures()
-                )
-            batch = TokenBatch(
-                sequence=sequence,
-                n_sequences=len(part),
-                logprob=statistics.logprob.detach(),
-                entropy={t: h.detach() for t, h in statistics.entropy.items()},
-                reference_logprob=_gather(self.start_logprob, part, context),
-                static=_gather(self.static, part, context),
-                hidden_states=states.detach(),
-                position=position,
-                step=context.step,
-            )
+            tokens, batch = self._forward(part, context, training=True)
             weights = self.weigh(batch).detach()
-            loss = objective.losses(statistics.logprob, weights, batch).sum() / count
+            with autocast(context.device, context.dtype):
+                if objective.teacher:
+                    kept = self.starting.forget
+                    tokens.reference_hidden = kept.of([self.forget[row] for row in part], context.device)
+                    tokens.reference_head = kept.head.to(context.device)
+                if objective.refusals:
+                    tokens.refusal = self._refuse(part, context)
+                loss = self.losses(tokens, weights, batch).sum() / units
             (self.method.strength * loss).backward()
             total += loss.item()
             weight_sum += weights.double().sum().item()  # fp64: the spread is a difference of sums
             weight_squares += weights.double().square().sum().item()
-        mean = context.total(weight_sum) / tokens
-        spread = max(0.0, context.total(weight_squares) / tokens - mean**2) ** 0.5
+        mean = context.total(weight_sum) / count
+        spread = max(0.0, context.total(weight_squares) / count - mean**2) ** 0.5
         return {"loss_forget": context.total(total), "weight_mean": mean, "weight_std": spread}
 
+    def _refuse(self, part: np.ndarray, context: Context) -> RefusalTokens:
+        examples = [self.starting.refusals.examples[row] for row in part]
+        ids, sequence, position, targets = collate(examples, context.device)
+        states, _ = hidden_states(context.model, ids)
+        statistics = token_statistics(states[sequence, position], head_weight(context.model), targets)
+        return RefusalTokens(sequence, statistics.logprob, _gather(self.refusal_logprob, part, context))
+
     def _retain(self, count: int, context: Context) -> float:
+        term = self.method.retain
         draws = retain_draws(len(self.retain), self.seed, context.epoch, context.rank, context.step, count)
         tokens = context.total(sum(len(self.retain[row].answer) for row in draws))
         total = 0.0
@@ -122,16 +206,23 @@ class Unlearning:
             examples = [self.retain[row] for row in part]
             ids, sequence, position, targets = collate(examples, context.device)
             with autocast(context.device, context.dtype):
-                hidden = context.model.base_model(ids, use_cache=False).last_hidden_state[sequence, position]  # [N, H]
-                retain_tokens = RetainTokens(hidden, head_weight(context.model), targets)
-                if self.method.retain.reference:
-                    stored = torch.cat([self.reference.hidden[example.sample] for example in examples])
-                    retain_tokens.reference_hidden = stored.to(context.device, torch.float32)
-                    retain_tokens.reference_head = self.reference.head.to(context.device)
-                loss = self.method.retain.losses(retain_tokens).sum() / tokens
+                states, layer_states = hidden_states(context.model, ids, next(iter(term.layers()), None))
+                retain_tokens = RetainTokens(states[sequence, position], head_weight(context.model), targets)
+                if layer_states is not None:
+                    retain_tokens.layer_hidden = layer_states[sequence, position]
+                if term.reference:
+                    kept = self.starting.retain
+                    retain_tokens.reference_hidden = kept.of(examples, context.device)
+                    retain_tokens.reference_head = None if kept.head is None else kept.head.to(context.device)
+                loss = term.losses(retain_tokens).sum() / tokens
             (self.method.retain_strength * loss).backward()
             total += loss.item()
         return context.total(total)
+
+
+def _per_row(table: pd.DataFrame, column: str, rows: list[np.ndarray]) -> list[torch.Tensor]:
+    values = table[column].to_numpy(dtype=np.float32)
+    return [torch.from_numpy(values[r]) for r in rows]
 
 
 def _gather(values: list[torch.Tensor] | None, rows: np.ndarray, context: Context) -> torch.Tensor | None:
@@ -165,6 +256,8 @@ def weights_at_start(method: MethodConfig, table: pd.DataFrame, seed: int) -> np
         entropy={
             t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
         },
+        forms={form: torch.from_numpy(table[form.column].to_numpy(dtype=np.float64)) for form in weighting.forms()},
         reference_logprob=logprob,
+        training=False,
     )
     return weighting.weights(batch).numpy()

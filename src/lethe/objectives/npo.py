@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lethe.method import Objective, TokenBatch
+from lethe.method import ForgetTokens, Objective, TokenBatch
 
 
 class NPO(Objective):
@@ -23,8 +23,8 @@ class NPO(Objective):
     beta: float = Field(0.1, gt=0, description="β, inverse temperature of the preference, 1/nats.")
     weighted_reference: bool = Field(True, description="Weight the reference sum S₀ like S.")
 
-    def losses(self, logprob: Tensor, weights: Tensor, batch: TokenBatch) -> Tensor:
-        current = -batch.sum_per_sequence(weights * logprob)
+    def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        current = -batch.sum_per_sequence(weights * tokens.logprob)
         reference_weights = weights if self.weighted_reference else weights.new_ones(len(weights))
         reference = -batch.sum_per_sequence(reference_weights * batch.reference_logprob)
         return -2 / self.beta * logsigmoid(self.beta * (current - reference))

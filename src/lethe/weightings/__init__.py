@@ -3,14 +3,32 @@
 from lethe.method import StaticWeighting, Weighting
 from lethe.weightings.confidence import Confidence
 from lethe.weightings.entropy import Entropy
+from lethe.weightings.importance import Importance
+from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.random import Random
+from lethe.weightings.raw_entropy import RawEntropy
+from lethe.weightings.satimp import SatImp
+from lethe.weightings.spacy_entities import SpacyEntities
+from lethe.weightings.spacy_nouns import SpacyNouns
 from lethe.weightings.spans import Spans
+from lethe.weightings.spread import Spread
+from lethe.weightings.tnpo import TNPO
 from lethe.weightings.uniform import Uniform
+from lethe.weightings.wtnpo import WTNPO
 
 WEIGHTINGS: dict[str, type[Weighting]] = {
     "uniform": Uniform,
     "confidence": Confidence,
+    "tnpo": TNPO,
+    "wtnpo": WTNPO,
+    "importance": Importance,
+    "satimp": SatImp,
+    "spacy_nouns": SpacyNouns,
+    "spacy_entities": SpacyEntities,
     "entropy": Entropy,
+    "raw_entropy": RawEntropy,
+    "spread": Spread,
+    "mutual_information": MutualInformation,
     "spans": Spans,
     "random": Random,
 }

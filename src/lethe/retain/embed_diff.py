@@ -1,0 +1,23 @@
+"""RMU's retain term: keep a layer's output on retain rows where the starting model had it.
+
+Li et al. 2024 (arXiv 2403.03218); EMBED_DIFF in locuslab/open-unlearning. The starting model's states are stored once by
+the `reference` rule.
+"""
+
+from pydantic import Field
+from torch import Tensor
+
+from lethe.method import RetainTerm, RetainTokens
+
+
+class EmbedDiff(RetainTerm):
+    """mean((h − h₀)²) over the hidden dimension at each retain token, h the layer's output."""
+
+    reference = True
+    layer: int = Field(7, ge=0, description="Decoder layer, from 0; the one that RMU steers.")
+
+    def layers(self) -> tuple[int, ...]:
+        return (self.layer,)
+
+    def losses(self, tokens: RetainTokens) -> Tensor:
+        return (tokens.layer_hidden.float() - tokens.reference_hidden).square().mean(-1)

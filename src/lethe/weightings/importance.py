@@ -1,0 +1,22 @@
+"""Imp (SimImp): tokens that the model is least sure of are pressed hardest; the reverse of WGA's order.
+
+Yang et al. 2025 (arXiv 2505.11953). That ETW's "Imp" is this weight and no annotation is inferred (our specification
+§3.1); the exponent is 1 there (ours), 5 in the authors' code (tmlr-group/SatImp).
+"""
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lethe.method import TokenBatch, Weighting
+
+
+class Importance(Weighting):
+    """ω = (1 − p)^β, p the probability of the token under the current model; not normalised, as in the authors' code."""
+
+    information = ("gold-token confidence",)
+    exponent: float = Field(1.0, gt=0, description="β in ω = (1 − p)^β, without unit.")
+
+    def weights(self, batch: TokenBatch) -> Tensor:
+        # expm1: 1 − p in fp32 would be 0 for every token with p > 1 − 6e-8
+        return (-torch.expm1(batch.logprob)).clamp(min=0) ** self.exponent

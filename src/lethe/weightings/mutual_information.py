@@ -1,0 +1,25 @@
+"""Tokens about which disturbed copies of the starting model disagree: what it is unsure of, apart from what is open.
+
+Asked for by ETW's reviewers (our specification §9.2). The passes that it takes are made once, before training, at the
+starting model (`lethe.disturb`), so this is a static weighting: K passes in every step would cost K times as much.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lethe.method import StaticWeighting
+
+
+class MutualInformation(StaticWeighting):
+    """ω = n · I / Σ I within each sequence, I = H(mean_k p_k) − mean_k H(p_k) in nats; ω = 1 where all I are 0."""
+
+    information = ("predictive distribution",)
+
+    def columns(self) -> tuple[str, ...]:
+        return ("mutual_information",)
+
+    def column(self, table: pd.DataFrame, seed: int) -> np.ndarray:
+        values = table["mutual_information"].clip(lower=0)  # rounding may leave −1e-9
+        by_sample = values.groupby(table["sample"])
+        total = by_sample.transform("sum")
+        return np.where(total > 0, values * by_sample.transform("size") / total.where(total > 0, 1.0), 1.0)
