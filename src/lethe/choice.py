@@ -48,8 +48,10 @@ def _choose(registry: Mapping[str, type[Part]], kind: str):
             raise ValueError(f"write the {kind} as a name, or as {{name: {{hyper-parameter: value}}}}")
         ((name, parameters),) = value.items()
         if name not in registry:
-            raise ValueError(f"unknown {kind} '{name}'{suggest(name, registry)}; known: {', '.join(registry)}")
-        return registry[name](**(parameters or {}))
+            raise ValueError(f"unknown {kind} '{name}'{suggest(str(name), registry)}; known: {', '.join(registry)}")
+        if not isinstance(parameters, dict | None):
+            raise ValueError(f"write the hyper-parameters of {kind} '{name}' as {{{name}: {{hyper-parameter: value}}}}")
+        return registry[name].model_validate(parameters or {})
 
     return choose
 

@@ -27,6 +27,7 @@ from lethe.weightings import WEIGHTINGS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Precision = Literal["auto", "float32", "bfloat16"]
+FormList = list[choice(FORMS, "form", Form)]
 ForgetSplit = Annotated[str, Field(pattern=r"^forget\d\d$")]
 
 
@@ -381,7 +382,7 @@ class Study(Section):
         [1.0],
         description="Temperatures at which the token table stores entropies, beside those that methods need.",
     )
-    forms: list[choice(FORMS, "form", Form)] = Field(
+    forms: FormList = Field(
         [], description="Other spreads of the prediction that the token table stores, beside those that methods need."
     )
     disturb: DisturbConfig | None = Field(

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from transformers import DynamicCache, PreTrainedModel
 
 from lethe.device import autocast
+from lethe.forms import Form
 from lethe.models import context_length, head_weight
 from lethe.statistics import TokenScores, token_scores
 
@@ -99,6 +100,7 @@ def score_answers(
     temperatures: tuple[float, ...] = (),
     tokens_per_batch: int = 4096,
     dtype: torch.dtype | None = None,
+    forms: tuple[Form, ...] = (),
 ) -> tuple[list[list[TokenScores]], Cost]:
     """Scores of every token of every answer under teacher forcing.
 
@@ -111,11 +113,16 @@ def score_answers(
     with cost, tqdm(total=sum(len(q.answers) for q in questions), unit="answer", disable=None) as bar:
         for keys, lengths, hidden, targets in answer_hidden(model, questions, tokens_per_batch, dtype, cost):
             with autocast(hidden.device, dtype):
-                batch = token_scores(hidden, head, targets, temperatures)
+                batch = token_scores(hidden, head, targets, temperatures, forms=forms)
             parts = [values.cpu().split(lengths) for values in batch[:4]]
             entropies = {t: values.cpu().split(lengths) for t, values in batch.entropy.items()}
+            spreads = {form: values.cpu().split(lengths) for form, values in batch.forms.items()}
             for i, (q, a) in enumerate(keys):
-                scores[q][a] = TokenScores(*(part[i] for part in parts), {t: e[i] for t, e in entropies.items()})
+                scores[q][a] = TokenScores(
+                    *(part[i] for part in parts),
+                    {t: values[i] for t, values in entropies.items()},
+                    {form: values[i] for form, values in spreads.items()},
+                )
             bar.update(len(keys))
     return scores, cost
 

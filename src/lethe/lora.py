@@ -10,14 +10,21 @@ from peft import LoraConfig as PeftConfig
 from peft import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from lethe.config import LoraConfig
+from lethe.errors import InputError
 
 ADAPTER = "lethe"
 
 
 def attach(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
-    """Freeze the model's weights and add trainable fp32 adapters, in place; `seed` fixes their start."""
+    """Freeze the model's weights and add trainable fp32 adapters, in place; `seed` fixes their start.
+
+    Raises:
+        InputError: if the model has no linear layer of a name in `targets`, or it is the output layer.
+    """
+    _check_targets(model, config.targets)
     model.to(getattr(torch, config.frozen))
     torch.manual_seed(seed)
     LoraModel(
@@ -40,10 +47,24 @@ def attach(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
 
 
 def merge(model: PreTrainedModel) -> None:
-    """Add the adapters to the weights and remove them, in place; on the CPU and in fp32, where small updates survive."""
+    """Add the adapters to the weights and remove them, in place; on the CPU, in fp32, where small updates survive."""
     model.to("cpu", torch.float32)
     for name, module in list(model.named_modules()):
         if isinstance(module, BaseTunerLayer):
             module.merge()
             model.set_submodule(name, module.get_base_layer())
     model.requires_grad_(True)
+    del model.peft_config  # put there by peft
+
+
+def _check_targets(model: PreTrainedModel, targets: list[str] | str) -> None:
+    # The output layer cannot be adapted: the kernel multiplies with its weight and never calls it.
+    head = model.get_output_embeddings()
+    layers = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
+    for target in targets if isinstance(targets, list) else []:
+        if not any(name == target or name.endswith(f".{target}") for name in layers):
+            known = sorted({name.rpartition(".")[2] for name in layers})
+            raise InputError(
+                f"{type(model).__name__}: no linear layer that can be adapted is called '{target}'; correct "
+                f"`lora.targets` (there are {', '.join(known)}), or write all-linear."
+            )

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from lethe.benchmarks.records import Record, retain_split, select
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
+from lethe.forms import Form
 from lethe.forward import Cost, Question, generate, score_answers
 from lethe.prompts import Encoder
 from lethe.tokens import entropy_column
@@ -63,6 +64,11 @@ def _spread(rows: list[Record], limit: int | None) -> list[Record]:
     return [rows[i] for i in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
 
 
+def epoch_sets(sets: dict[str, list[Record]], limits: dict[str, int]) -> dict[str, list[Record]]:
+    """The part of the evaluation sets that is measured during training."""
+    return {name: _spread(rows, limits.get(name)) for name, rows in sets.items()}
+
+
 def restrict(table: pd.DataFrame, sets: dict[str, list[Record]]) -> pd.DataFrame:
     """Rows of a measured table that belong to the given evaluation sets."""
     wanted = pd.MultiIndex.from_tuples([(name, r.id) for name, rows in sets.items() for r in rows])
@@ -83,6 +89,15 @@ def measure(
     model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig, dtype
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Cost]]:
     """Run a model over the evaluation sets; returns the tables `tokens` and `generations`, and the cost per phase."""
+    tokens, teacher_forced = measure_tokens(model, encoder, sets, config.tokens_per_batch, dtype)
+    generations, generation = measure_generations(model, encoder, sets, config, dtype)
+    return tokens, generations, {"teacher_forced": teacher_forced, "generation": generation}
+
+
+def measure_tokens(
+    model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], tokens_per_batch: int, dtype
+) -> tuple[pd.DataFrame, Cost]:
+    """The table `tokens`, from one teacher-forced pass, and what it took."""
     rows = [(name, record) for name, records in sets.items() for record in records]
     kinds = [answers_of(record, name) for name, record in rows]
     questions = [
@@ -92,7 +107,7 @@ def measure(
         )
         for (_, record), answers in zip(rows, kinds, strict=True)
     ]
-    scores, teacher_forced = score_answers(model, questions, tokens_per_batch=config.tokens_per_batch, dtype=dtype)
+    scores, cost = score_answers(model, questions, tokens_per_batch=tokens_per_batch, dtype=dtype)
     frames = []
     for (name, record), answers, question, values in zip(rows, kinds, questions, scores, strict=True):
         for (kind, index, _), ids, score in zip(answers, question.answers, values, strict=True):
@@ -110,28 +125,40 @@ def measure(
                     "std_logprob": score.std_logprob.numpy(),
                 }
             )
-    tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames]) for key in frames[0]})
+    columns = "set sample kind index position token_id logprob greedy mean_logprob std_logprob".split()
+    tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames] or [[]]) for key in columns})
     for column in ("set", "sample", "kind"):
         tokens[column] = tokens[column].astype(str)
+    return tokens, cost
 
-    generated = [i for i, (name, _) in enumerate(rows) if name in GENERATED_SETS]
-    continuations, generation = generate(
+
+def measure_generations(
+    model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig, dtype
+) -> tuple[pd.DataFrame, Cost]:
+    """The table `generations` of the sets whose answers are generated, and what it took."""
+    rows = [(name, record) for name, records in sets.items() if name in GENERATED_SETS for record in records]
+    continuations, cost = generate(
         model,
-        [questions[i].prompt for i in generated],
+        [encoder.prompt(record.question) for _, record in rows],
         end_tokens(model, encoder),
         config.max_new_tokens,
         config.tokens_per_batch,
         dtype,
-        expected_lengths=[len(questions[i].answers[0]) for i in generated],
+        expected_lengths=[len(encoder.answer(record.answer)[0]) for _, record in rows],
     )
     generations = pd.DataFrame(
         {
-            "set": [rows[i][0] for i in generated],
-            "sample": [rows[i][1].id for i in generated],
+            "set": [name for name, _ in rows],
+            "sample": [record.id for _, record in rows],
             "generation": [encoder.tokenizer.decode(ids, skip_special_tokens=True) for ids in continuations],
         }
     )
-    return tokens, generations, {"teacher_forced": teacher_forced, "generation": generation}
+    return generations, cost
+
+
+def no_generations() -> pd.DataFrame:
+    """An empty table `generations`, for measurements that leave them out."""
+    return pd.DataFrame({"set": [], "sample": [], "generation": []}, dtype=str)
 
 
 def end_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
@@ -148,13 +175,16 @@ def score_table(
     table: pd.DataFrame,
     temperatures: list[float],
     dtype,
+    forms: tuple[Form, ...] = (),
 ) -> pd.DataFrame:
-    """The token table with `logprob` and `entropy_T<t>` (nats) under `model`, from one teacher-forced pass."""
+    """The token table with `logprob`, `entropy_T<t>` (nats) and the forms' columns, from one teacher-forced pass."""
     questions = [Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records]
-    scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype)
+    scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype, forms=tuple(forms))
     columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
     for t in temperatures:
         columns[entropy_column(t)] = np.concatenate([s[0].entropy[t].numpy() for s in scores])
+    for form in forms:
+        columns[form.column] = np.concatenate([s[0].forms[form].numpy() for s in scores])
     key = ["sample", "position", "token_id"]
     scored = pd.DataFrame(
         {

@@ -25,8 +25,7 @@ def parse(table: pd.DataFrame, records: list[Record], model: str) -> pd.DataFram
     tags = {s: _tags(doc) for s, doc in docs.items()}
     return table.assign(
         pos=[
-            _first(tags[row.sample], row.start, row.end, row.text) if not row.eos else ""
-            for row in table.itertuples()
+            _first(tags[row.sample], row.start, row.end, row.text) if not row.eos else "" for row in table.itertuples()
         ],
         noun_chunk=informative(table, chunks).astype(bool),
         entity=informative(table, entities).astype(bool),

@@ -38,7 +38,7 @@ def layer_of(name: str) -> int | None:
     return int(layer) if layer else None
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what is kept takes part in autograd graphs later
 def compute(
     model: PreTrainedModel, examples: list[Example], dtype: torch.dtype | None, layer: int | None = None
 ) -> Reference:

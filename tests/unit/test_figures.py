@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lethe.errors import InputError
-from lethe.figures import etw_fig2, etw_fig3, etw_fig4, etw_fig6, style, training
+from lethe.figures import etw_fig2, etw_fig3, etw_fig4, etw_fig6, style, token_text, training
 from lethe.roc import auc_table
 
 METHODS = ["GA", "WGA", "SCN", "ETW", "Mine"]
@@ -287,7 +287,7 @@ def test_fig4_has_the_annotation_and_a_row_per_method_for_each_line(figures, tok
 
 def test_fig4_lines_wrap_inside_the_page_and_keep_every_token_once(tokens):
     sample = tokens[tokens["sample"] == tokens["sample"].value_counts().idxmax()]
-    lines = etw_fig4._lines(sample, 40, 300)
+    lines = token_text.lines(sample, 40, 300)
     assert len(lines) > 2
     assert [i for line in lines for i, _, _ in line] == list(range(len(sample)))
     for line in lines:
@@ -298,7 +298,7 @@ def test_fig4_lines_wrap_inside_the_page_and_keep_every_token_once(tokens):
 
 def test_fig4_breaks_a_word_that_is_wider_than_the_page():
     one_word = pd.DataFrame({"text": ["Donau", *["dampf"] * 20], "eos": False})
-    lines = etw_fig4._lines(one_word, 0, 100)
+    lines = token_text.lines(one_word, 0, 100)
     assert len(lines) > 1
     assert all(x + w <= 100 for line in lines for _, x, w in line)
 
@@ -306,12 +306,12 @@ def test_fig4_breaks_a_word_that_is_wider_than_the_page():
 def test_fig4_shades_are_relative_to_the_sequence_and_labels_may_be_unknown(tokens):
     sample = tokens[tokens["sample"] == "full-0001"].assign(weight_half=0.0, weight_none=0.0, weight_lost=np.nan)
     sample.iloc[3, sample.columns.get_loc("weight_half")] = 7.0
-    shades = etw_fig4._shades(sample, "half")
-    assert shades[3][0] == to_hex(etw_fig4.SHADES(1.0))
-    assert {face for face, _ in etw_fig4._shades(sample, "none")} == {to_hex(etw_fig4.SHADES(0.0))}
-    assert {face for face, _ in etw_fig4._shades(sample, "lost")} == {etw_fig4.UNKNOWN}
-    assert {face for face, _ in etw_fig4._annotation(sample, "gpt")} == {etw_fig4.UNKNOWN}
-    gold = [face == style.INFORMATIVE for face, _ in etw_fig4._annotation(sample, "gold")]
+    shades = token_text.shades(sample["weight_half"])
+    assert shades[3][0] == to_hex(token_text.SHADES(1.0))
+    assert {face for face, _ in token_text.shades(sample["weight_none"])} == {to_hex(token_text.SHADES(0.0))}
+    assert {face for face, _ in token_text.shades(sample["weight_lost"])} == {token_text.UNKNOWN}
+    assert {face for face, _ in token_text.annotation(sample, "gpt")} == {token_text.UNKNOWN}
+    gold = [face == style.INFORMATIVE for face, _ in token_text.annotation(sample, "gold")]
     assert gold == sample["informative_gold"].tolist()
 
 

@@ -15,6 +15,7 @@ from transformers import (
     Gemma2ForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
+    LlamaConfig,
     LlamaForCausalLM,
 )
 
@@ -129,6 +130,44 @@ def test_unnamed_change_is_found_by_running_the_model(tiny, kind):
 def test_head_and_context_are_the_models(tiny):
     assert models.head_weight(tiny[0]) is tiny[0].lm_head.weight
     assert models.context_length(tiny[0]) == 192
+
+
+# --- hidden states ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def three_layers():
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 3})).eval()
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_layers_states_are_what_the_layer_puts_out(three_layers, layer):
+    seen = []
+    handle = three_layers.model.layers[layer].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    ids = torch.arange(3, 17).reshape(2, 7)
+    last, states = models.hidden_states(three_layers, ids, layer)
+    handle.remove()
+    assert states.shape == (2, 7, 32)
+    torch.testing.assert_close(states, seen[0], rtol=0, atol=0)
+    torch.testing.assert_close(last, models.hidden_states(three_layers, ids)[0], rtol=0, atol=0)
+    assert states.requires_grad  # objectives on a layer train through it
+
+
+def test_last_states_times_head_are_the_logits(three_layers):
+    ids = torch.arange(3, 17).reshape(2, 7)
+    last, states = models.hidden_states(three_layers, ids)
+    assert states is None
+    torch.testing.assert_close(last @ models.head_weight(three_layers).T, three_layers(ids).logits)
+
+
+@pytest.mark.parametrize("layer", [2, 3, 31])
+def test_the_last_layer_and_those_beyond_are_refused(three_layers, layer):
+    """Transformers gives the last layer's output normalised only."""
+    with pytest.raises(
+        InputError, match=rf"LlamaForCausalLM: layer {layer} asked for, .* layers 0 to 1; correct `layer`"
+    ):
+        models.hidden_states(three_layers, torch.tensor([[1, 2]]), layer)
 
 
 # --- folders ----------------------------------------------------------------------------------------------

@@ -1,9 +1,15 @@
-"""The kernel against float64: values, gradients under non-uniform upstream gradients, and its memory bound."""
+"""The kernel against float64: values, gradients under non-uniform upstream gradients, and its memory bound.
+
+The formulas of the forms are tested in test_forms.py; here, that the kernel hands out those of its own logits.
+"""
+
+import math
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lethe.forms import FORMS, TopKEntropy
 from lethe.statistics import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -17,6 +23,7 @@ from lethe.statistics import (
 N, H, V = 47, 31, 123
 TEMPERATURES = (0.5, 1.0, 2.0)
 CHUNKS = (1, 7, N, 1000)  # single rows, odd with a rest, all at once, larger than N
+ALL_FORMS = tuple(form(temperature=t) for form in FORMS.values() for t in (1.0, 2.0))
 
 
 def inputs(dtype=torch.float32, scale=1.0, rows=N, width=H, words=V, seed=0):
@@ -41,12 +48,12 @@ def naive(hidden, head, targets, temperatures=(), chunk=None):
         log_p = (logits / t).log_softmax(-1)
         entropy[t] = -(log_p.exp() * log_p).sum(-1)
     logprob = logits.log_softmax(-1).gather(-1, targets[:, None]).squeeze(-1)
-    return TokenStatistics(logprob, entropy)
+    return TokenStatistics(logprob, entropy, {})
 
 
 def evaluate(function, hidden, head, targets, temperatures, gradients, chunk=None):
     """Outputs and (hidden, head) gradients; None in `gradients` leaves an output out of the loss."""
-    logprob, entropy = function(hidden, head, targets, temperatures, chunk)
+    logprob, entropy, _ = function(hidden, head, targets, temperatures, chunk)
     outputs = [logprob, *(entropy[t] for t in temperatures)]
     loss = sum((g.to(o) * o).sum() for g, o in zip(gradients, outputs, strict=True) if g is not None)
     return outputs, torch.autograd.grad(loss, (hidden, head))
@@ -137,6 +144,64 @@ def test_second_derivative_is_refused_rather_than_wrong():
     (gradient,) = torch.autograd.grad(logprob.square().sum(), hidden, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+# --- token_statistics: forms --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [token_statistics, token_scores])
+@pytest.mark.parametrize("chunk", [None, *CHUNKS])
+def test_forms_are_those_of_the_logits_whatever_the_chunk(function, chunk):
+    hidden, head, targets = inputs()
+    found = function(hidden, head, targets, (1.0,), chunk, ALL_FORMS).forms
+    assert list(found) == list(ALL_FORMS)
+    logits = (hidden.double() @ head.double().T).detach()
+    for form, values in found.items():
+        expected = form.values((logits / form.temperature).log_softmax(-1))
+        assert values.dtype == torch.float32
+        torch.testing.assert_close(values.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_forms_carry_no_gradient():
+    result = token_statistics(*inputs(), TEMPERATURES, forms=ALL_FORMS)
+    assert not any(values.requires_grad for values in result.forms.values())
+    assert result.logprob.requires_grad
+
+
+@pytest.mark.parametrize("wanted", [(0,), (2,), (0, 1, 2, 3)])
+def test_values_and_gradients_do_not_change_when_forms_are_asked_for(wanted):
+    def with_forms(*arguments):
+        return token_statistics(*arguments, forms=ALL_FORMS)
+
+    gradients = [g if k in wanted else None for k, g in enumerate(upstream(4))]
+    plain, asked = (evaluate(f, *inputs(), TEMPERATURES, gradients, 7) for f in (token_statistics, with_forms))
+    for part_plain, part_asked in zip(plain, asked, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(part_plain, part_asked, strict=True))
+
+
+def test_forms_alone_need_no_temperature():
+    form = TopKEntropy(k=V, temperature=2.0)  # at k = V the entropy
+    result = token_statistics(*inputs(), (), 7, (form,))
+    assert result.entropy == {}
+    torch.testing.assert_close(result.forms[form], token_statistics(*inputs(), (2.0,)).entropy[2.0].detach())
+
+
+@pytest.mark.parametrize("function", [token_statistics, token_scores])
+def test_forms_of_nothing(function):
+    hidden, head, _ = inputs()
+    forms = function(hidden[:0], head, torch.empty(0, dtype=torch.long), forms=ALL_FORMS).forms
+    assert [values.shape for values in forms.values()] == [(0,)] * len(ALL_FORMS)
+
+
+def test_forms_under_autocast_round_the_matrix_product_and_nothing_else():
+    hidden, head, targets = inputs()
+    logits = half_precision_logits(hidden, head).detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = token_statistics(hidden, head, targets, chunk=7, forms=ALL_FORMS).forms
+    for form, values in found.items():
+        assert values.dtype == torch.float32
+        expected = form.values((logits / form.temperature).log_softmax(-1))
+        torch.testing.assert_close(values.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 # --- the check itself ---------------------------------------------------------------------------------------
@@ -261,6 +326,9 @@ def statistics_loss(hidden, head, targets, chunk):
 
 LOSSES = {
     "statistics": statistics_loss,
+    "forms": lambda h, w, t, c: token_statistics(h, w, t, (), c, ALL_FORMS).logprob.sum(),
+    "scored forms": lambda h, w, t, c: token_scores(h, w, t, (), c, ALL_FORMS).logprob.sum(),
+    "lowered kl": lambda h, w, t, c: token_kl(h, w, h.detach() * 2, w.detach(), c, (t, 10.0)).sum(),
     "kl": lambda h, w, t, c: token_kl(h, w, h.detach() * 2, w.detach(), c).sum(),
     "scores": lambda h, w, t, c: token_scores(h, w, t, (1.0, 2.0), c).std_logprob.sum(),
 }
@@ -343,6 +411,46 @@ def test_kl_of_mismatched_models_is_an_error():
         token_kl(hidden, head, hidden[1:], head)
     with pytest.raises(ValueError, match="122 words"):
         token_kl(hidden, head, hidden, head[1:])
+
+
+@pytest.mark.parametrize("beta", [0.5, 10.0, 1e4])
+@pytest.mark.parametrize("chunk", [None, *CHUNKS])
+def test_kl_to_lowered_targets_equals_float64(chunk, beta):
+    hidden, head, targets = inputs()
+    reference_hidden, reference_head, _ = inputs(width=17, seed=5)
+    doubles = [x.detach().double().requires_grad_() for x in (hidden, head)]
+    with torch.no_grad():
+        logits0 = reference_hidden.double() @ reference_head.double().T
+        logits0 -= beta * torch.nn.functional.one_hot(targets, V)
+        log_p0 = logits0.log_softmax(-1)
+    expected = (log_p0.exp() * (log_p0 - (doubles[0] @ doubles[1].T).log_softmax(-1))).sum(-1)
+    found = token_kl(hidden, head, reference_hidden, reference_head, chunk, (targets, beta))
+    torch.testing.assert_close(found.double(), expected, rtol=2e-6, atol=2e-6)
+    (weights,) = upstream(1)
+    (expected * weights).sum().backward()
+    (found * weights).sum().backward()
+    for x, double in zip((hidden, head), doubles, strict=True):
+        assert float((x.grad - double.grad).abs().max() / double.grad.abs().max()) < 5e-6
+    assert reference_hidden.grad is None
+    assert reference_head.grad is None
+
+
+def test_kl_to_lowered_targets_by_hand():
+    # p0 ∝ (1/2 e^-ln 3, 1/2) = (1/4, 3/4), p = (1/2, 1/2): KL = ¼ ln ½ + ¾ ln 3/2 = 0.1308
+    found = token_kl(
+        torch.zeros(1, 2), torch.eye(2), torch.zeros(1, 2), torch.eye(2), lowered=(torch.tensor([0]), math.log(3))
+    )
+    assert found.item() == pytest.approx(0.1308120, abs=1e-6)
+
+
+def test_targets_lowered_by_nothing_give_the_plain_kl():
+    hidden, head, targets = inputs()
+    reference_hidden, reference_head, _ = inputs(width=17, seed=5)
+    plain, lowered = (
+        token_kl(hidden, head, reference_hidden, reference_head, 7, x) for x in (None, (targets, 0.0))
+    )
+    assert torch.equal(plain, lowered)
+    assert not torch.equal(plain, token_kl(hidden, head, reference_hidden, reference_head, 7, (targets, 1.0)))
 
 
 # --- token_scores -------------------------------------------------------------------------------------------

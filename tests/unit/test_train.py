@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,19 @@ import pytest
 import torch
 import torch.multiprocessing
 
+import lethe.device
+import lethe.train
 from lethe.benchmarks.records import select
-from lethe.config import MethodConfig, TrainingConfig
-from lethe.device import autocast, autocast_dtype, choose_device, peak_mib, seed_everything
+from lethe.config import LoraConfig, MethodConfig, TrainingConfig
+from lethe.device import (
+    CLEAR_REFS,
+    autocast,
+    autocast_dtype,
+    choose_device,
+    peak_mib,
+    reset_peak,
+    seed_everything,
+)
 from lethe.models import head_weight
 from lethe.prompts import Example
 from lethe.train import (
@@ -332,6 +343,93 @@ def test_non_finite_loss_stops_before_the_weights_are_touched(tiny, examples, fa
     assert not torch.equal(seen["before"], parameters(tiny[0]))  # the first step was taken
 
 
+# --- looking at the model while it trains -------------------------------------------------------------------
+
+
+def test_at_epoch_is_called_before_the_first_step_and_after_each_epoch(tiny, examples):
+    seen = []
+
+    def look(context, epochs):
+        assert context.model is model
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        seen.append((epochs, context.step, parameters(model)))
+
+    class Trains(FineTuning):
+        def backward(self, rows, context):
+            assert context.model.training
+            assert torch.is_grad_enabled()
+            return super().backward(rows, context)
+
+    model = copy.deepcopy(tiny[0])
+    train(model, Trains(examples), len(examples), config(epochs=3), 0, gpus=0, at_epoch=look)
+    assert [(epochs, step) for epochs, step, _ in seen] == [(0, 0), (1, 3), (2, 6), (3, 9)]
+    assert torch.equal(seen[0][2], parameters(tiny[0]))
+    assert torch.equal(seen[-1][2], parameters(model))
+    assert not torch.equal(seen[1][2], seen[2][2])
+
+
+def test_at_epoch_takes_no_time_of_the_steps(tiny, examples, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(lethe.train, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    class Slow(FineTuning):
+        def backward(self, rows, context):
+            clock[0] += 2
+            return super().backward(rows, context)
+
+    def look(context, epochs):
+        clock[0] += 100
+
+    log = train(copy.deepcopy(tiny[0]), Slow(examples), 12, config(), 0, gpus=0, at_epoch=look)
+    assert log["seconds"].tolist() == [2.0] * 6
+    assert clock[0] == 312
+
+
+@pytest.mark.skipif(not os.access(CLEAR_REFS, os.W_OK), reason="this system keeps a process's peak for good")
+def test_at_epoch_takes_no_memory_of_the_steps(tiny, examples):
+    peaks = []
+
+    def look(context, epochs):
+        torch.ones(400 * 2**18)  # 400 MiB of fp32
+        peaks.append(peak_mib(CPU))
+
+    log = train(copy.deepcopy(tiny[0]), FineTuning(examples), 12, config(), 0, gpus=0, at_epoch=look)
+    assert log["peak_mib"].max() < min(peaks) - 300
+
+
+def test_looking_changes_nothing(tiny, examples):
+    """Bit for bit, for whoever looks by forward passes."""
+    plain, log = trained(tiny[0], examples)
+    model = copy.deepcopy(tiny[0])
+    losses = []
+    other = train(
+        model,
+        FineTuning(examples),
+        len(examples),
+        config(),
+        0,
+        gpus=0,
+        at_epoch=lambda context, epochs: losses.append(mean_loss(context.model, examples).item()),
+    )
+    assert torch.equal(parameters(plain), parameters(model))
+    pd.testing.assert_frame_equal(*(table.drop(columns=["seconds", "peak_mib"]) for table in (log, other)))
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_a_run_is_shared_out_among_the_processes(tiny, monkeypatch):
+    context = Context(tiny[0], config(), 0, gpus=0)
+    assert context.share(5).tolist() == [0, 1, 2, 3, 4]
+    assert context.gather([1, 2]) == [1, 2]
+    monkeypatch.setattr(Context, "world", 3)
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr(Context, "rank", rank)
+        shares.append(context.share(5).tolist())
+    assert shares == [[0, 3], [1, 4], [2]]
+    assert context.share(2).tolist() == []  # fewer rows than processes
+
+
 def test_nan_in_the_model_is_found_at_the_first_step(tiny, examples):
     model = copy.deepcopy(tiny[0])
     with torch.no_grad():
@@ -404,27 +502,56 @@ def test_peak_memory_is_in_mebibytes():
     assert 50 < peak_mib(CPU) < 100_000  # torch alone takes more than 50 MiB, a test run less than 100 GiB
 
 
+@pytest.mark.skipif(not os.access(CLEAR_REFS, os.W_OK), reason="this system keeps a process's peak for good")
+def test_peak_memory_starts_anew():
+    before = peak_mib(CPU)
+    block = torch.ones(300 * 2**18)
+    raised = peak_mib(CPU)
+    del block
+    reset_peak(CPU)
+    assert raised > before + 200 or before > 1000  # an earlier test may have taken more
+    assert peak_mib(CPU) < raised - 200
+
+
+def test_where_the_peak_cannot_be_reset_it_stays(monkeypatch, tmp_path):
+    monkeypatch.setattr(lethe.device, "CLEAR_REFS", tmp_path / "absent" / "clear_refs")
+    reset_peak(CPU)
+    assert peak_mib(CPU) > 50
+
+
 # --- several processes --------------------------------------------------------------------------------------
 
 PROCESSES = 2
 
 
-def tasks(examples, scored):
-    """Five rows in batches of four: the second process has no row in an epoch's last step."""
-    method = MethodConfig(weighting="entropy", objective="ascent", retain="none")
+def runs(examples, scored):
+    """(task, rows, config) by name. Five rows in batches of four: the second process has no row in an epoch's last
+    step."""
+    methods = {
+        "unlearning": MethodConfig(weighting="entropy", objective="ascent", retain="none"),
+        "unlearning by sequences": MethodConfig(weighting="confidence", objective="npo", retain="none"),
+    }
     return {
-        "fine-tuning": FineTuning(examples[-5:]),
-        "unlearning": Unlearning(method, examples[-4:], [], scored, seed=0, hidden_size=32),
+        "fine-tuning": (FineTuning(examples[-5:]), 5, config()),
+        "adapters": (FineTuning(examples[-5:]), 5, config(lora=LoraConfig(rank=4, frozen="float32"))),
+    } | {
+        name: (Unlearning(method, examples[-4:], [], scored, seed=0, hidden_size=32), 4, config(batch_size=3))
+        for name, method in methods.items()
     }
 
 
 def run_all(model, examples, scored) -> dict:
+    """(parameters, log, weights of all forget tokens at each epoch) by name."""
     results = {}
-    for name, task in tasks(examples, scored).items():
-        copied = copy.deepcopy(model)
-        rows = 5 if name == "fine-tuning" else 4
-        log = train(copied, task, rows, config(batch_size=4 if rows == 5 else 3), 0, gpus=0)
-        results[name] = (parameters(copied), log)
+    for name, (task, rows, settings) in runs(examples, scored).items():
+        copied, recorded = copy.deepcopy(model), []
+
+        def record(context, epochs, task=task, recorded=recorded):
+            if isinstance(task, Unlearning):
+                recorded.append(task.weights(context).sort_values(["sample", "position"], ignore_index=True))
+
+        log = train(copied, task, rows, settings, 0, gpus=0, at_epoch=record)
+        results[name] = (parameters(copied), log, recorded)
     return results
 
 
@@ -467,11 +594,14 @@ def test_two_processes_give_the_weights_of_one(tiny, examples, scored, tmp_path)
     one = run_all(tiny[0], examples, scored)
     for rank in range(PROCESSES):
         many = pickle.loads((tmp_path / f"rank{rank}").read_bytes())
-        for name, (weights, log) in many.items():
+        for name, (weights, log, recorded) in many.items():
             torch.testing.assert_close(weights, one[name][0], rtol=0, atol=2e-5)
             for column in log.columns.drop(["seconds", "peak_mib"]):
                 np.testing.assert_allclose(log[column], one[name][1][column], rtol=1e-4, atol=1e-5, err_msg=column)
             assert (weights - parameters(tiny[0])).abs().max() > 1e-3
+            assert len(recorded) == (3 if name.startswith("unlearning") else 0)
+            for found, expected in zip(recorded, one[name][2], strict=True):  # every token once, on every process
+                pd.testing.assert_frame_equal(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_head_is_the_output_layer(tiny):

@@ -1,4 +1,4 @@
-"""A method's three parts at work: gradients of a step against float64, order, strengths, alignment, reference."""
+"""A method's three parts at work: gradients of a step against float64, order, strengths, alignment, starting model."""
 
 import copy
 import weakref
@@ -11,16 +11,25 @@ import torch
 import lethe.unlearn
 from lethe import reference
 from lethe.benchmarks.records import select
+from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
+from lethe.forms import Variance
+from lethe.measure import score_table
 from lethe.method import Weighting
 from lethe.objectives import OBJECTIVES
+from lethe.retain import RETAIN_TERMS
 from lethe.statistics import TokenStatistics, token_statistics
-from lethe.train import Context, train
-from lethe.unlearn import Reference, Unlearning, retain_draws, weights_at_start
+from lethe.tokens import token_table
+from lethe.train import Context, FineTuning, train
+from lethe.unlearn import Reference, Refusals, Starting, Unlearning, retain_draws, weights_at_start
 from lethe.weightings import WEIGHTINGS
 
 SEED = 3
+# The tiny model has two layers, of which a method can read the first.
+OBJECTIVE_CHOICES = [{"rmu": {"layer": 0}} if name == "rmu" else name for name in OBJECTIVES]
+RETAIN_CHOICES = [{"embed_diff": {"layer": 0}} if name == "embed_diff" else name for name in RETAIN_TERMS]
+WEIGHTING_CHOICES = [{"spread": {"form": "variance"}} if name == "spread" else name for name in WEIGHTINGS]
 
 
 def method(weighting="uniform", objective="ascent", retain="none", **strengths) -> MethodConfig:
@@ -43,10 +52,72 @@ def stored(sharp, retain) -> Reference:
 
 
 @pytest.fixture(scope="module")
-def other_start(sharp, scored):
-    """The token table with other starting log-probabilities, so that a reference model has something to say."""
-    shift = np.random.default_rng(0).normal(0, 0.5, len(scored))
-    return scored.assign(logprob=(scored["logprob"] + shift).astype("float32"))
+def everything(scored, sharp, encoder, records):
+    """The token table with a column for every weighting; what a parser would say is made up."""
+    table = score_table(
+        sharp,
+        encoder,
+        select(records, "full", "forget10"),
+        scored.drop(columns=["logprob", "entropy_T1.0", "entropy_T2.0"]),
+        [1.0, 2.0],
+        None,
+        (Variance(),),
+    )
+    generator = np.random.default_rng(0)
+    return table.assign(
+        pos=generator.choice(["NOUN", "VERB", "DET"], len(table)),
+        noun_chunk=generator.random(len(table)) < 0.5,
+        entity=generator.random(len(table)) < 0.3,
+        mutual_information=generator.random(len(table)),
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(sharp):
+    """A starting model that is not the one that is trained, so that comparing with it says something."""
+    model = copy.deepcopy(sharp)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.05 * p.abs().mean() * torch.randn(p.shape, generator=generator))
+    return model
+
+
+@pytest.fixture(scope="module")
+def knowing(tiny, forget):
+    """A model that has learned the forget rows: one that has not leaves some objectives nothing to do."""
+    model = copy.deepcopy(tiny[0])
+    settings = TrainingConfig(epochs=60, batch_size=4, learning_rate=1e-2, warmup_epochs=0.0)
+    train(model, FineTuning(forget), len(forget), settings, SEED, gpus=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def known(knowing, encoder, records):
+    """The token table under `knowing`."""
+    rows = select(records, "full", "forget10")
+    return score_table(knowing, encoder, rows, token_table(encoder, rows), [1.0], None)
+
+
+def refusals_of(records, encoder, model) -> Refusals:
+    rows = refuse(select(records, "full", "forget10"), LINES, 0)
+    table = score_table(model, encoder, rows, token_table(encoder, rows), [], None)
+    return Refusals(encoder.examples(rows), table)
+
+
+@pytest.fixture(scope="module")
+def starting(sharp, forget, retain, records, encoder):
+    """`retain term -> Starting`, all made with the model that is trained."""
+    return lambda term: starting_of(sharp, term, forget, retain, refusals_of(records, encoder, sharp))
+
+
+def starting_of(model, term, forget, retain, refusals) -> Starting:
+    layer = 0 if isinstance(term, dict) else None
+    return Starting(
+        retain=reference.compute(model, retain, None, layer),
+        forget=reference.compute(model, forget, None),
+        refusals=refusals,
+    )
 
 
 def context_for(model, micro_batch_size=None) -> Context:
@@ -85,20 +156,60 @@ def entropy_weights(logits, temperature):
     return len(entropy) * entropy / entropy.sum()
 
 
-def by_hand(model, task, weigh, npo=None, detach=True):
+def state_of(model, example) -> torch.Tensor:
+    """[n, H] what the first decoder layer puts out where a row's answer tokens are predicted."""
+    seen = []
+    handle = model.model.layers[0].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    logits_of(model, example)
+    handle.remove()
+    first = len(example.prompt) - 1
+    return seen[0].reshape(-1, seen[0].shape[-1])[first : first + len(example.answer)]
+
+
+def control_vector(steering=2.0) -> torch.Tensor:
+    direction = torch.rand(32, generator=torch.Generator().manual_seed(SEED)).double()
+    return steering * direction / direction.norm()
+
+
+def forget_loss(objective, model, teacher, task, i, weights) -> torch.Tensor:
+    """One row's loss, before it is divided by the rows or tokens of the step: the papers' formulas."""
+    row, log_sigmoid = task.forget[i], torch.nn.functional.logsigmoid
+    logits = logits_of(model, row)
+    s = -(weights * log_probability(logits, row)).sum()
+    s0 = None if task.start_logprob is None else -(weights * task.start_logprob[i].double()).sum()
+    match objective:
+        case "ascent":
+            return -s
+        case "npo":
+            return -2 / 0.1 * log_sigmoid(0.1 * (s - s0))
+        case "simnpo":
+            return -2 / 4.5 * log_sigmoid(4.5 * s / len(weights))
+        case "idk_dpo":
+            refusal = task.starting.refusals.examples[i]
+            won = log_probability(logits_of(model, refusal), refusal).sum()
+            won0 = log_probability(logits_of(teacher, refusal), refusal).sum().detach()
+            return -2 / 0.1 * log_sigmoid(0.1 * ((won - won0) + (s - s0)))
+        case "undial":
+            soft = logits_of(teacher, row).detach()
+            soft[torch.arange(len(weights)), row.answer] -= 10.0
+            q = soft.softmax(-1)
+            return (weights * (q * (soft.log_softmax(-1) - logits.log_softmax(-1))).sum(-1)).sum()
+        case "rmu":
+            distance = (state_of(model, row) - control_vector()).square().mean(-1)
+            return (weights * distance).sum() / len(weights)
+    raise AssertionError(objective)
+
+
+def by_hand(model, task, weigh, objective="ascent", teacher=None, detach=True):
     """Loss and gradients of a step in float64: formulas of metrics §3, one row at a time, no kernel, no batching."""
     model = copy.deepcopy(model).double()
+    teacher = copy.deepcopy(teacher).double() if teacher is not None else None
     total = 0.0
+    units = len(task.forget) if objective in PER_SEQUENCE else sum(len(r.answer) for r in task.forget)
     for i, row in enumerate(task.forget):
-        logits = logits_of(model, row)
-        weights = weigh(logits, row)
+        weights = weigh(logits_of(model, row), row)
         weights = weights.detach() if detach else weights
-        s = -(weights * log_probability(logits, row)).sum()
-        if npo is None:
-            total = total - s / sum(len(r.answer) for r in task.forget)
-        else:
-            s0 = -(weights * task.start_logprob[i].double()).sum()
-            total = total - 2 / npo * torch.nn.functional.logsigmoid(npo * (s - s0)) / len(task.forget)
+        total = total + forget_loss(objective, model, teacher, task, i, weights) / units
     loss_forget = total.item()
     total = task.method.strength * total
     if task.method.retain.rows:
@@ -107,9 +218,11 @@ def by_hand(model, task, weigh, npo=None, detach=True):
         nll = -sum(log_probability(logits_of(model, e), e).sum() for e in examples)
         total = total + task.method.retain_strength * nll / sum(len(e.answer) for e in examples)
     total.backward()
-    return loss_forget, {name: p.grad for name, p in model.named_parameters()}
+    zero = torch.zeros((), dtype=torch.float64)
+    return loss_forget, {n: zero.expand_as(p) if p.grad is None else p.grad for n, p in model.named_parameters()}
 
 
+PER_SEQUENCE = {"npo", "simnpo", "idk_dpo", "rmu"}
 WEIGH = {
     "uniform": lambda logits, row: torch.ones(len(logits), dtype=logits.dtype),
     "confidence": lambda logits, row: log_probability(logits, row).exp(),
@@ -120,13 +233,22 @@ WEIGH = {
 @pytest.mark.parametrize("micro_batch_size", [None, 3])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("weighting", WEIGH)
-def test_a_step_equals_float64(weighting, objective, micro_batch_size, sharp, forget, retain, other_start):
-    chosen = method(weighting, objective, "nll", strength=0.3, retain_strength=2.0)
-    task = Unlearning(chosen, forget, retain, other_start, SEED, 32)
-    values, found = step(sharp, task, micro_batch_size)
-    loss, expected = by_hand(sharp, task, WEIGH[weighting], npo=0.1 if objective == "npo" else None)
+def test_a_step_equals_float64(
+    weighting, objective, micro_batch_size, knowing, teacher, forget, retain, known, records, encoder
+):
+    """Of every objective, in one batch and in several; the starting model is another than the one that is trained."""
+    shift = np.random.default_rng(0).normal(0, 0.5, len(known))
+    known = known.assign(logprob=(known["logprob"] + shift).astype("float32"))
+    configured = {"rmu": {"layer": 0}} if objective == "rmu" else objective
+    chosen = method(weighting, configured, "nll", strength=3.0, retain_strength=0.005)
+    starting = starting_of(teacher, "nll", forget, retain, refusals_of(records, encoder, teacher))
+    task = Unlearning(chosen, forget, retain, known, SEED, 32, starting)
+    values, found = step(knowing, task, micro_batch_size)
+    loss, expected = by_hand(knowing, task, WEIGH[weighting], objective, teacher)
     assert values["loss_forget"] == pytest.approx(loss, rel=1e-4)
     assert largest_difference(found, expected) < 1e-4
+    task.method = chosen.model_copy(update={"strength": 0.0})
+    assert largest_difference(step(knowing, task)[1], expected) > 1e-2  # the forget side has a say in the gradient
 
 
 @pytest.mark.parametrize("weighting", ["confidence", "entropy"])
@@ -217,9 +339,9 @@ def test_constant_entropy_makes_etw_gradient_difference_step_for_step(monkeypatc
     _, other = train_copy(sharp, tasks["entropy"])
     assert abs(other["loss_forget"] - log["loss_forget"]).max() > 1e-4  # with true entropies they differ
 
-    def constant(hidden, head, targets, temperatures=(), chunk=None):
-        result = token_statistics(hidden, head, targets, temperatures, chunk)
-        return TokenStatistics(result.logprob, {t: torch.full_like(h, 2.0) for t, h in result.entropy.items()})
+    def constant(hidden, head, targets, temperatures=(), chunk=None, forms=()):
+        result = token_statistics(hidden, head, targets, temperatures, chunk, forms)
+        return TokenStatistics(result.logprob, {t: torch.full_like(h, 2.0) for t, h in result.entropy.items()}, {})
 
     monkeypatch.setattr(lethe.unlearn, "token_statistics", constant)
     found, other = train_copy(sharp, tasks["entropy"])
@@ -302,7 +424,7 @@ def test_strengths_scale_their_side_of_the_gradient(sharp, forget, retain, score
 
 def test_kl_is_flat_at_the_starting_model(sharp, forget, retain, scored, stored):
     nll, kl = (
-        step(sharp, Unlearning(method(retain=term, strength=0.0), forget, retain, scored, SEED, 32, stored))
+        step(sharp, Unlearning(method(retain=term, strength=0.0), forget, retain, scored, SEED, 32, Starting(stored)))
         for term in ("nll", "kl")
     )
     assert kl[0]["loss_retain"] == pytest.approx(0, abs=1e-6)
@@ -312,7 +434,7 @@ def test_kl_is_flat_at_the_starting_model(sharp, forget, retain, scored, stored)
 
 def test_kl_holds_the_model_back(sharp, forget, retain, scored, stored):
     """And its value is that of two models side by side, in float64."""
-    task = Unlearning(method(retain="kl"), forget, retain, scored, SEED, 32, stored)
+    task = Unlearning(method(retain="kl"), forget, retain, scored, SEED, 32, Starting(retain=stored))
     moved, log = train_copy(sharp, Unlearning(method(), forget, [], scored, SEED, 32), learning_rate=1e-2)
     values, _ = step(moved, task)
     rows = [retain[row] for row in retain_draws(len(retain), SEED, 0, 0, 0, 4)]
@@ -326,32 +448,207 @@ def test_kl_holds_the_model_back(sharp, forget, retain, scored, stored):
     assert held["loss_forget"].iloc[-1] > log["loss_forget"].iloc[-1]  # less forgotten than without
 
 
-def test_reference_holds_the_states_that_predict_the_tokens(sharp, retain, stored):
-    assert set(stored.hidden) == {row.sample for row in retain}
-    for row in retain:
-        found = (stored.hidden[row.sample] @ stored.head.T).log_softmax(-1)
-        expected = logits_of(sharp, row).detach().log_softmax(-1)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+def test_embed_diff_is_flat_at_the_starting_model_and_holds_a_layer(sharp, forget, retain, scored, starting):
+    term = {"embed_diff": {"layer": 0}}
+    chosen = method({"uniform": {}}, {"rmu": {"layer": 0}}, term)
+    task = Unlearning(chosen, forget, retain, scored, SEED, 32, starting(term))
+    values, _ = step(sharp, task)
+    assert values["loss_retain"] == pytest.approx(0, abs=1e-9)
+    moved, _ = train_copy(sharp, Unlearning(method(), forget, [], scored, SEED, 32), learning_rate=1e-2)
+    values, _ = step(moved, task)
+    rows = [retain[row] for row in retain_draws(len(retain), SEED, 0, 0, 0, 4)]
+    start, now = (torch.cat([state_of(model, row) for row in rows]).detach().double() for model in (sharp, moved))
+    assert values["loss_retain"] == pytest.approx((now - start).square().mean().item(), rel=1e-4)
+    assert values["loss_retain"] > 1e-6
 
 
-def test_reference_survives_a_round_trip(tmp_path, stored):
-    path = tmp_path / "new" / "reference.safetensors"
-    reference.save(stored, path)
-    again = reference.read(path)
-    assert torch.equal(again.head, stored.head)
-    assert list(again.hidden) == sorted(stored.hidden)
-    assert all(torch.equal(again.hidden[sample], states) for sample, states in stored.hidden.items())
-    assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing half-written is left behind
+# --- every objective with every weighting -------------------------------------------------------------------
 
 
-def test_reference_does_not_follow_the_model(sharp, retain):
-    """It is a snapshot: training the very model that it was made from must not move it."""
-    model = copy.deepcopy(sharp)
-    snapshot = reference.compute(model, retain[:1], None)
-    head = snapshot.head.clone()
+@pytest.mark.parametrize("retain_term", RETAIN_CHOICES, ids=str)
+@pytest.mark.parametrize("objective", OBJECTIVE_CHOICES, ids=str)
+def test_every_method_trains(objective, retain_term, sharp, forget, retain, everything, starting):
+    """Two steps, with everything that it needs of the starting model and nothing else."""
+    kept = starting(retain_term)
+    for weighting in WEIGHTING_CHOICES:
+        chosen = method(weighting, objective, retain_term, strength=0.1)
+        needed = Starting(
+            retain=kept.retain if chosen.retain.reference else None,
+            forget=kept.forget if chosen.objective.teacher else None,
+            refusals=kept.refusals if chosen.objective.refusals else None,
+        )
+        task = Unlearning(chosen, forget, retain, everything, SEED, 32, needed)
+        model, log = train_copy(sharp, task, epochs=1, micro_batch_size=1, learning_rate=1e-3)
+        assert len(log) == 2
+        assert np.isfinite(log.drop(columns=["seconds", "peak_mib"])).all(axis=None)
+        assert ("loss_retain" in log) == chosen.retain.rows
+        assert all(torch.isfinite(p).all() for p in model.parameters())
+        assert any((a != b).any() for a, b in zip(model.parameters(), sharp.parameters(), strict=True)), weighting
+
+
+@pytest.mark.parametrize("objective", OBJECTIVE_CHOICES, ids=str)
+def test_micro_batches_give_the_gradient_of_one_batch(objective, knowing, forget, retain, known, starting):
+    term = {"embed_diff": {"layer": 0}}
+    task = Unlearning(method("entropy", objective, term), forget, retain, known, SEED, 32, starting(term))
+    one, expected = step(knowing, task)
+    for micro_batch_size in (1, 3):
+        many, found = step(knowing, task, micro_batch_size)
+        assert many == pytest.approx(one, rel=1e-5, abs=1e-6)
+        used = {name: gradient for name, gradient in expected.items() if gradient is not None}
+        assert largest_difference(found, used) < 1e-5
+        assert {name for name, gradient in found.items() if gradient is not None} == set(used)
+
+
+def answer_logprob(model, rows) -> float:
+    """Mean log-probability of the answer tokens, nats."""
     with torch.no_grad():
-        model.get_output_embeddings().weight.add_(1)
-    assert torch.equal(snapshot.head, head)
+        return float(torch.cat([log_probability(logits_of(model, row), row) for row in rows]).mean())
+
+
+def unlearned(objective, sharp, forget, scored, kept, **changes):
+    task = Unlearning(method("uniform", objective), forget, [], scored, SEED, 32, kept)
+    settings = {"epochs": 8, "learning_rate": 3e-3, **changes}
+    return train_copy(sharp, task, **settings)
+
+
+def test_rmu_moves_the_layer_towards_the_control_vector_and_leaves_those_above(sharp, forget, scored):
+    model, log = unlearned({"rmu": {"layer": 0}}, sharp, forget, scored, None, epochs=30)
+
+    def distance(model):
+        return (torch.cat([state_of(model, row) for row in forget]).detach() - control_vector()).square().mean().item()
+
+    assert log["loss_forget"].iloc[-1] < 0.5 * log["loss_forget"].iloc[0]
+    assert distance(model) < 0.5 * distance(sharp)
+    above = sharp.model.layers[1].state_dict()
+    for name, values in model.model.layers[1].state_dict().items():
+        assert torch.equal(values, above[name])
+
+
+def test_rmu_draws_its_direction_from_the_seed(sharp, forget, scored):
+    losses = {
+        seed: step(sharp, Unlearning(method(objective={"rmu": {"layer": 0}}), forget, [], scored, seed, 32))[0]
+        for seed in (SEED, SEED, SEED + 1)
+    }
+    assert losses[SEED] != losses[SEED + 1]
+    again, _ = step(sharp, Unlearning(method(objective={"rmu": {"layer": 0}}), forget, [], scored, SEED, 32))
+    assert again == losses[SEED]
+
+
+def test_undial_lowers_the_gold_probabilities(knowing, forget, known):
+    kept = Starting(forget=reference.compute(knowing, forget, None))
+    model, log = unlearned("undial", knowing, forget, known, kept)
+    assert answer_logprob(model, forget) < answer_logprob(knowing, forget) - 0.5
+    assert log["loss_forget"].iloc[-1] < log["loss_forget"].iloc[0]
+
+
+def test_idk_dpo_raises_the_refusal_and_lowers_the_answer(knowing, forget, known, records, encoder):
+    kept = Starting(refusals=refusals_of(records, encoder, knowing))
+    model, _ = unlearned("idk_dpo", knowing, forget, known, kept)
+    refusals = kept.refusals.examples
+    assert answer_logprob(model, refusals) > answer_logprob(knowing, refusals) + 0.5
+    assert answer_logprob(model, forget) < answer_logprob(knowing, forget) - 0.5
+
+
+def test_idk_dpo_starts_at_even_odds(sharp, forget, scored, starting):
+    """−(2/β) ln σ(0) at the starting model: refusals and their stored log-probabilities belong together."""
+    kept = Starting(refusals=starting("none").refusals)
+    values, _ = step(sharp, Unlearning(method(objective="idk_dpo"), forget, [], scored, SEED, 32, kept))
+    assert values["loss_forget"] == pytest.approx(20 * np.log(2), rel=1e-4)
+
+
+def test_simnpo_lowers_the_answers(knowing, forget, known):
+    model, _ = unlearned("simnpo", knowing, forget, known, None)
+    assert answer_logprob(model, forget) < answer_logprob(knowing, forget) - 0.5
+
+
+def test_refusals_of_another_tokenizer_are_refused(forget, scored, starting):
+    kept = starting("none").refusals
+    other = Refusals(kept.examples, kept.table.assign(token_id=kept.table["token_id"] + 1))
+    with pytest.raises(InputError, match="other tokens"):
+        Unlearning(method(objective="idk_dpo"), forget, [], scored, SEED, 32, Starting(refusals=other))
+
+
+# --- weights looked at --------------------------------------------------------------------------------------
+
+KEY = ["sample", "position", "token_id"]
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 1])
+@pytest.mark.parametrize("weighting", WEIGHTING_CHOICES, ids=str)
+def test_weights_of_the_starting_model_are_those_of_the_table(weighting, micro_batch_size, sharp, forget, everything):
+    chosen = method(weighting)
+    task = Unlearning(chosen, forget, [], everything, SEED, 32)
+    found = task.weights(context_for(copy.deepcopy(sharp), micro_batch_size))
+    assert list(found.columns) == [*KEY, "logprob", "weight"]
+    assert found["position"].dtype == found["token_id"].dtype == "int32"
+    expected = everything.assign(weight=weights_at_start(chosen, everything, SEED))
+    both = found.merge(expected, on=KEY, suffixes=("", "_table"), validate="one_to_one")
+    assert len(both) == len(found) == len(everything)
+    np.testing.assert_allclose(both["weight"], both["weight_table"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both["logprob"], both["logprob_table"], rtol=1e-4, atol=1e-4)
+
+
+def test_looking_at_weights_changes_nothing(sharp, forget, everything):
+    model = copy.deepcopy(sharp)
+    context = context_for(model)
+    state, numpy_state = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    with torch.no_grad():
+        Unlearning(method("entropy"), forget, [], everything, SEED, 32).weights(context)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
+    for a, b in zip(model.parameters(), sharp.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert a.grad is None
+
+
+@pytest.mark.parametrize("weighting", ["entropy", "confidence", "random"])
+def test_a_run_that_records_weights_is_bit_for_bit_the_run_that_does_not(
+    weighting, sharp, forget, retain, everything, starting
+):
+    def run(record):
+        task = Unlearning(method(weighting, "npo", "kl"), forget, retain, everything, SEED, 32, starting("kl"))
+        recorded = []
+        model = copy.deepcopy(sharp)
+        settings = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-3, warmup_epochs=0.0)
+        look = (lambda context, epoch: recorded.append(task.weights(context))) if record else None
+        log = train(model, task, len(forget), settings, SEED, gpus=0, at_epoch=look)
+        return model, log.drop(columns=["seconds", "peak_mib"]), recorded
+
+    plain, log, _ = run(record=False)
+    watched, other, recorded = run(record=True)
+    pd.testing.assert_frame_equal(log, other, check_exact=True)
+    for a, b in zip(plain.parameters(), watched.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert len(recorded) == 4
+    at_start = everything.assign(weight=weights_at_start(method(weighting), everything, SEED))
+    first = recorded[0].merge(at_start, on=KEY, suffixes=("", "_table"), validate="one_to_one")
+    np.testing.assert_allclose(first["weight"], first["weight_table"], rtol=1e-4, atol=1e-5)
+    assert abs(recorded[-1]["logprob"] - recorded[0]["logprob"]).max() > 0.01  # under the model of that epoch
+
+
+def test_a_learned_weighting_is_told_that_it_is_only_looked_at(sharp, forget, scored):
+    task = Unlearning(method(Stubborn()), forget, [], scored, SEED, 32)
+    context = context_for(copy.deepcopy(sharp))
+    task.backward(np.arange(4), context)
+    with torch.no_grad():
+        table = task.weights(context)
+    assert [batch.training for batch in Stubborn.batches] == [True, False]
+    assert (table["weight"] == 1.5).all()
+
+
+def test_processes_share_the_rows(monkeypatch, sharp, forget, everything):
+    """Each looks at its own part; together they have every token once."""
+    task = Unlearning(method("entropy"), forget[:3], [], everything, SEED, 32)
+    context = context_for(copy.deepcopy(sharp))
+    whole = task.weights(context).sort_values(KEY, ignore_index=True)
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr(Context, "rank", rank)
+        monkeypatch.setattr(Context, "world", 2)
+        monkeypatch.setattr(Context, "gather", lambda self, values: parts.extend(values) or values)
+        task.weights(context)
+    assert len(parts) == 2
+    pd.testing.assert_frame_equal(pd.concat(parts).sort_values(KEY, ignore_index=True), whole, rtol=1e-5, atol=1e-6)
 
 
 # --- the token table ----------------------------------------------------------------------------------------
@@ -396,10 +693,13 @@ def test_a_table_of_another_tokenizer_is_refused(forget, scored):
         Unlearning(method(), forget, [], scored.drop(index=3), SEED, 32)
 
 
-@pytest.mark.parametrize("weighting", [*WEIGHTINGS, {"entropy": {"temperature": 2.0}}, {"confidence": {"exponent": 3}}])
-def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, scored):
+KINDS = [*WEIGHTING_CHOICES, {"entropy": {"temperature": 2.0}}, {"confidence": {"exponent": 3}}]
+
+
+@pytest.mark.parametrize("weighting", KINDS, ids=str)
+def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, everything):
     chosen = method(weighting)
-    task = Unlearning(chosen, forget, [], scored, SEED, 32)
+    task = Unlearning(chosen, forget, [], everything, SEED, 32)
     weigh, collected = task.weigh, {}
 
     def listen(batch):
@@ -410,12 +710,11 @@ def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget,
     task.weigh = listen
     step(sharp, task, micro_batch_size=1)
     order = sorted(range(len(forget)), key=lambda i: len(forget[i]))  # as micro-batches are formed
-    table = scored.assign(weight=weights_at_start(chosen, scored, SEED))
+    table = everything.assign(weight=weights_at_start(chosen, everything, SEED))
     for number, i in enumerate(order):
         stored = table.loc[table["sample"] == forget[i].sample, "weight"]
         np.testing.assert_allclose(collected[number], stored, rtol=1e-4, atol=1e-5)
-    if weighting != "uniform":
-        assert table["weight"].std() > 1e-4
+    assert (table["weight"].std() > 1e-4) == (weighting not in ("uniform", "tnpo"))  # tnpo: all 1 at the start
 
 
 @pytest.mark.parametrize("weighting", ["uniform", "confidence", "entropy", "spans"])

@@ -1,27 +1,44 @@
 # Shared by all rules: the validated study, wildcards, and paths that more than one rule needs.
+import itertools
 import os
+import re
 from pathlib import Path
 
 import lethe
 from lethe.benchmarks.records import retain_split
-from lethe.config import load
+from lethe.config import DisturbConfig, load
+from lethe.forms import FORMS as FORM_CLASSES
 from lethe.method import StaticWeighting
+from lethe.reference import kept_for
+from lethe.tokens import entropy_column
 
 STUDY = load(config)
 S = STUDY.study
 MODELS = list(STUDY.models)
 METHODS = list(STUDY.methods)
+# What is trained: methods, and every point of a sweep as <method>@<point>. What a swept method is, its search says.
+VARIANTS = STUDY.variants()
+SWEPT = [name for name, method in STUDY.methods.items() if method.sweep]
+POINTS = {
+    name: {v.split("@", 1)[1]: m for v, m in VARIANTS.items() if v.startswith(f"{name}@")}
+    for name in SWEPT
+}
 SPLITS = STUDY.splits
 RETAINS = [retain_split(split) for split in SPLITS]
+# Models that Lethe fine-tunes, and those that come as checkpoints.
+TRAINED = [n for n, m in STUDY.models.items() if m.source != "checkpoints"]
+FETCHED = [n for n in MODELS if n not in TRAINED]
 # Compute nodes are often offline: what may download runs where Snakemake runs.
-NEEDS_NETWORK = any(model.source == "hub" for model in STUDY.models.values())
+NEEDS_NETWORK = any(
+    model.source in ("hub", "checkpoints") for model in STUDY.models.values()
+)
 LIBRARY = Path(os.path.relpath(Path(lethe.__file__).parent))
 
 
 wildcard_constraints:
     study=S,
     model="|".join(MODELS),
-    method="|".join(METHODS),
+    method="|".join(re.escape(name) for name in [*METHODS, *VARIANTS]),
     split="|".join(SPLITS),
     data="|".join(["full", *RETAINS]),
     seed=r"\d+",
@@ -52,8 +69,9 @@ def weighting_name(method):
     return part_name(section(method)["weighting"])
 
 
-def method_code(name):
-    parts = section(STUDY.methods[name])
+# Any point of a swept method has the same parts; only their hyper-parameters differ.
+def method_code(method):
+    parts = section(method)
     return lib(
         "unlearn",
         "train",
@@ -67,34 +85,112 @@ def method_code(name):
     )
 
 
-# The stages of the token table that have what a method reads of it.
-def table_stages(method):
-    columns = (
-        method.weighting.columns()
-        if isinstance(method.weighting, StaticWeighting)
-        else ()
-    )
-    labels = any(column.startswith("informative_") for column in columns)
-    scores = any(column.startswith(("logprob", "entropy_")) for column in columns)
-    scores = scores or method.objective.reference or method.weighting.reference
-    stages = labels * ["annotate"] + scores * ["score"]
-    return stages or ["tokens"]
+# The stages of the token table that have the given columns.
+def stages_of(columns):
+    stages = {
+        "annotate": ("informative_",),
+        "score": ("logprob", "entropy_", *FORM_CLASSES),
+        "parse": ("pos", "noun_chunk", "entity"),
+        "disturb": ("mutual_information",),
+    }
+    return [
+        stage
+        for stage, prefixes in stages.items()
+        if any(
+            column.startswith(prefixes) and not (stage == "parse" and "_T" in column)
+            for column in columns
+        )
+    ]
+
+
+# What weights at the starting model are made from.
+def weight_columns(method):
+    columns = [entropy_column(t) for t in method.weighting.temperatures()]
+    columns += [form.column for form in method.weighting.forms()]
+    if isinstance(method.weighting, StaticWeighting):
+        columns += method.weighting.columns()
+    return columns
+
+
+# What training reads of the token table: entropies and forms come from its own forward passes.
+def training_columns(method):
+    columns = []
+    if isinstance(method.weighting, StaticWeighting):
+        columns += method.weighting.columns()
+    if method.objective.reference or method.weighting.reference:
+        columns.append("logprob")
+    return columns
+
+
+def configs(name):
+    return list(POINTS[name].values()) if name in SWEPT else [VARIANTS[name]]
 
 
 def unlearn_inputs(wildcards):
-    method = STUDY.methods[wildcards.method]
-    table = f"{wildcards.model}/{wildcards.split}.parquet"
+    methods = configs(wildcards.method)
+    table = f"{wildcards.model}/{wildcards.split}"
+    stages = stages_of([c for m in methods for c in training_columns(m)]) or ["tokens"]
     inputs = {
         "records": f"results/{S}/prepare/records.parquet",
-        "model": f"results/{S}/finetune/{wildcards.model}/full/model",
-        "tables": [f"results/{S}/{stage}/{table}" for stage in table_stages(method)],
-        "code": method_code(wildcards.method),
+        "model": starting_model(wildcards),
+        "tables": [f"results/{S}/{stage}/{table}.parquet" for stage in stages],
+        "code": method_code(methods[0]),
+        **{
+            f"kept_{name}": f"results/{S}/reference/{table}/{kept}.safetensors"
+            for name, kept in kept_for(methods[0]).items()
+        },
     }
-    if method.retain.reference:
-        inputs["reference"] = (
-            f"results/{S}/reference/{wildcards.model}/{wildcards.split}.safetensors"
-        )
+    if methods[0].objective.refusals:
+        inputs["refusals"] = f"results/{S}/refuse/{table}.parquet"
+    if wildcards.method in SWEPT:
+        inputs["chosen"] = f"results/{S}/search/{table}/{wildcards.method}/chosen.json"
     return inputs
+
+
+# A folder with the model that was trained on `data`: full, or a retain split.
+def model_folder(model, data):
+    maker = "finetune" if model in TRAINED else "checkpoint"
+    return f"results/{S}/{maker}/{model}/{data}/model"
+
+
+def starting_model_of(model):
+    return model_folder(model, "full")
+
+
+def starting_model(wildcards):
+    return starting_model_of(wildcards.model)
+
+
+# Fine-tuning needs no token table; a tokenizer does not change by it.
+def tokenizer_folder(wildcards):
+    if wildcards.model in TRAINED:
+        return f"results/{S}/base/{wildcards.model}/model"
+    return starting_model(wildcards)
+
+
+# What the token table that figures read is joined from: parser and disturbed passes only where they are needed.
+WEIGH_STAGES = ["annotate", "score"]
+WEIGH_STAGES += [
+    stage
+    for stage in stages_of([c for m in VARIANTS.values() for c in weight_columns(m)])
+    if stage not in WEIGH_STAGES
+]
+if STUDY.disturb is not None and "disturb" not in WEIGH_STAGES:
+    WEIGH_STAGES.append("disturb")
+
+
+# None for a swept method: its search says what it is.
+def method_of(name):
+    return None if name in SWEPT else section(VARIANTS[name])
+
+
+UNLEARN_TABLES = ["log", "weights"]
+if STUDY.evaluation.evaluate_every > 0:
+    UNLEARN_TABLES += ["epoch_tokens", "epoch_generations"]
+ASKED = {form.column for form in STUDY.forms}
+NEEDED_FORMS = [
+    {form.prefix: section(form)} for form in STUDY.all_forms() if form.column not in ASKED
+]
 
 
 # Unlearned weights are kept unless the config says that only their measurements are wanted.
@@ -104,8 +200,9 @@ def kept(path):
 
 # A measured run is `full`, a retain model, or split/method/seedN.
 def measured_model(wildcards):
-    maker = "finetune" if wildcards.run in ["full", *RETAINS] else "unlearn"
-    return f"results/{S}/{maker}/{wildcards.model}/{wildcards.run}/model"
+    if wildcards.run in ["full", *RETAINS]:
+        return model_folder(wildcards.model, wildcards.run)
+    return f"results/{S}/unlearn/{wildcards.model}/{wildcards.run}/model"
 
 
 def measured_splits(wildcards):
@@ -118,6 +215,37 @@ def measured_splits(wildcards):
 # Where a measured run's tables are, for each row of the results of a split.
 def measured_run(split, who):
     return {"full": "full", "retain": retain_split(split)}.get(who, f"{split}/{who}")
+
+
+# Measurements that a search compares: the reference models', and each point's.
+def searched(wildcards, table):
+    points = [
+        f"{wildcards.split}/{wildcards.method}@{point}/seed{STUDY.selection.seed}"
+        for point in POINTS[wildcards.method]
+    ]
+    return expand(
+        "results/{{study}}/measure/{{model}}/{run}/{table}.parquet",
+        run=["full", retain_split(wildcards.split), *points],
+        table=table,
+    )
+
+
+# What a point of a sweep sets, by its id.
+def point_parameters(name):
+    keys = list(STUDY.methods[name].sweep)
+    values = itertools.product(*STUDY.methods[name].sweep.values())
+    return {
+        point: dict(zip(keys, combination))
+        for point, combination in zip(POINTS[name], values)
+    }
+
+
+# What is measured during a run; None if nothing is.
+def epoch_evaluation():
+    if STUDY.evaluation.evaluate_every == 0:
+        return None
+    keys = {"evaluate_every", "epoch_suite", "epoch_limits", "max_new_tokens", "limits"}
+    return {k: v for k, v in section(STUDY.evaluation).items() if k in keys}
 
 
 # What changes a measurement, as opposed to a metric computed from it.
@@ -144,6 +272,14 @@ LABEL_FILES = [
 ]
 
 
+def checkpoint_of(model, data):
+    checkpoints = section(STUDY.models[model])
+    return checkpoints["full"] if data == "full" else checkpoints["retain"][data]
+
+
+REFUSAL_FILES = [] if STUDY.refusals is None else [STUDY.refusals]
+
+
 def model_files(wildcards):
     model = section(STUDY.models[wildcards.model])
     if model["source"] != "folder":
@@ -156,6 +292,13 @@ METRIC_MODULES = sorted(
 )
 RUNS_TABLE = "results/{study}/evaluate/{model}/{split}/runs.parquet"
 TOKEN_TABLE = "results/{study}/weigh/{model}/{split}.parquet"
+# Methods whose search goes through ETW's temperature.
+TEMPERATURE_SWEEPS = [
+    name
+    for name in SWEPT
+    if weighting_name(STUDY.methods[name]) == "entropy"
+    and "weighting.temperature" in STUDY.methods[name].sweep
+]
 
 
 # Everything of the ETW paper.

@@ -1,4 +1,4 @@
-# Benchmark -> records. With `base`, the only rules that may use the network.
+# Benchmark -> records. With `base` and `checkpoint`, the only rules that may use the network.
 rule prepare:
     input:
         files=BENCHMARK_FILES,
@@ -22,7 +22,12 @@ rule prepare:
 rule provenance:
     input:
         source="results/{study}/prepare/source.json",
-        models=expand("results/{{study}}/base/{model}/source.json", model=MODELS),
+        models=expand("results/{{study}}/base/{model}/source.json", model=TRAINED)
+        + expand(
+            "results/{{study}}/checkpoint/{model}/{data}/source.json",
+            model=FETCHED,
+            data=["full", *RETAINS],
+        ),
         labels=LABEL_FILES,
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
     output:

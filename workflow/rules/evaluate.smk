@@ -37,7 +37,7 @@ rule evaluate:
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
             run=[measured_run(wildcards.split, who) for who in WHO],
         ),
-        code=lib("measure", "results", *METRIC_MODULES),
+        code=lib("measure", "evaluation", "results", *METRIC_MODULES),
     output:
         samples="results/{study}/evaluate/{model}/{split}/samples.parquet",
         runs="results/{study}/evaluate/{model}/{split}/runs.parquet",
@@ -52,6 +52,68 @@ rule evaluate:
         study_splits=SPLITS,
     script:
         "../scripts/evaluate.py"
+
+
+# Every point of a sweep, run with the selection seed, and the one that the selection rule picks.
+rule search:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        tokens=lambda wildcards: searched(wildcards, "tokens"),
+        generations=lambda wildcards: searched(wildcards, "generations"),
+        code=lib("measure", "evaluation", "results", "selection", *METRIC_MODULES),
+    output:
+        runs="results/{study}/search/{model}/{split}/{method}/runs.parquet",
+        chosen="results/{study}/search/{model}/{split}/{method}/chosen.json",
+    log:
+        "results/{study}/logs/search/{model}/{split}/{method}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        points=lambda wildcards: point_parameters(wildcards.method),
+        methods=lambda wildcards: {
+            point: section(method) for point, method in POINTS[wildcards.method].items()
+        },
+        rule=STUDY.selection.rule,
+        seed=STUDY.selection.seed,
+        evaluation=section(STUDY.evaluation),
+        study_splits=SPLITS,
+    script:
+        "../scripts/search.py"
+
+
+# Metrics by epoch, from what was measured during the runs.
+rule trajectory:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        tokens=lambda wildcards: expand(
+            "results/{{study}}/unlearn/{{model}}/{{split}}/{run}/epoch_tokens.parquet",
+            run=RUNS,
+        ),
+        generations=lambda wildcards: expand(
+            "results/{{study}}/unlearn/{{model}}/{{split}}/{run}/epoch_generations.parquet",
+            run=RUNS,
+        ),
+        reference_tokens=lambda wildcards: expand(
+            "results/{{study}}/measure/{{model}}/{run}/tokens.parquet",
+            run=["full", retain_split(wildcards.split)],
+        ),
+        reference_generations=lambda wildcards: expand(
+            "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
+            run=["full", retain_split(wildcards.split)],
+        ),
+        code=lib("measure", "evaluation", "results", *METRIC_MODULES),
+    output:
+        "results/{study}/trajectory/{model}/{split}/runs.parquet",
+    log:
+        "results/{study}/logs/trajectory/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        runs=RUNS,
+        evaluation=section(STUDY.evaluation),
+        study_splits=SPLITS,
+    script:
+        "../scripts/trajectory.py"
 
 
 # Does the study hold together? The full model must know the forget split, the retain model must not.

@@ -39,7 +39,14 @@ rule etw_tab_main:
 rule etw_fig6:
     input:
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        code=lib("figures/etw_fig6", "figures/style", "results"),
+        search=expand(
+            "results/{study}/search/{model}/{split}/{method}/runs.parquet",
+            study=S,
+            model=MODELS,
+            split=SPLITS,
+            method=SWEPT,
+        ),
+        code=lib("figures/etw_fig6", "figures/token_text", "figures/style", "results"),
     output:
         png=f"results/{S}/etw_fig6/tradeoff.png",
         svg=report(

@@ -24,14 +24,35 @@ rule base:
         "../scripts/base.py"
 
 
+# Models that others have fine-tuned take the place of `finetune`.
+rule checkpoint:
+    input:
+        code=lib("models"),
+    output:
+        model=directory("results/{study}/checkpoint/{model}/{data}/model"),
+        source="results/{study}/checkpoint/{model}/{data}/source.json",
+    log:
+        "results/{study}/logs/checkpoint/{model}/{data}.log",
+    localrule: NEEDS_NETWORK
+    conda:
+        "../../environment.yml"
+    params:
+        checkpoint=lambda wildcards: checkpoint_of(wildcards.model, wildcards.data),
+    script:
+        "../scripts/checkpoint.py"
+
+
 rule finetune:
     input:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/base/{model}/model",
-        code=lib("models", "train", "statistics", "prompts", "benchmarks/records"),
+        code=lib(
+            "models", "train", "statistics", "prompts", "epochs", "benchmarks/records"
+        ),
     output:
         model=directory("results/{study}/finetune/{model}/{data}/model"),
         log="results/{study}/finetune/{model}/{data}/log.parquet",
+        epochs="results/{study}/finetune/{model}/{data}/epochs.parquet",
     log:
         "results/{study}/logs/finetune/{model}/{data}.log",
     benchmark:
@@ -47,20 +68,25 @@ rule finetune:
         ),
         prompt=section(STUDY.prompt),
         seed=STUDY.seed,
+        splits=SPLITS,
+        temperatures=STUDY.finetune_temperatures,
     script:
         "../scripts/finetune.py"
 
 
-# Last hidden states of the starting model on the retain rows, for retain terms that compare with it.
+# Hidden states of the starting model, for retain terms and objectives that compare with it: retain or forget rows, the
+# last states or a layer's.
 rule reference:
     input:
         records="results/{study}/prepare/records.parquet",
-        model="results/{study}/finetune/{model}/full/model",
-        code=lib("reference", "forward", "prompts", "benchmarks/records"),
+        model=starting_model,
+        code=lib("reference", "models", "prompts", "benchmarks/records"),
     output:
-        "results/{study}/reference/{model}/{split}.safetensors",
+        "results/{study}/reference/{model}/{split}/{kept}.safetensors",
     log:
-        "results/{study}/logs/reference/{model}/{split}.log",
+        "results/{study}/logs/reference/{model}/{split}/{kept}.log",
+    wildcard_constraints:
+        kept=r"(retain|forget)(-layer\d+)?",
     conda:
         "../../environment.yml"
     resources:
@@ -70,3 +96,34 @@ rule reference:
         precision=STUDY.evaluation.precision,
     script:
         "../scripts/reference.py"
+
+
+# Token table of the "I don't know" answers to the forget rows, with the starting model's log-probabilities.
+rule refuse:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        model=starting_model,
+        files=REFUSAL_FILES,
+        code=lib(
+            "measure",
+            "forward",
+            "statistics",
+            "prompts",
+            "tokens",
+            "benchmarks/refusals",
+        ),
+    output:
+        "results/{study}/refuse/{model}/{split}.parquet",
+    log:
+        "results/{study}/logs/refuse/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        gpu=1,
+    params:
+        lines=STUDY.refusals,
+        prompt=section(STUDY.prompt),
+        precision=STUDY.evaluation.precision,
+        seed=STUDY.seed,
+    script:
+        "../scripts/refuse.py"

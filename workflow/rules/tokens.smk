@@ -2,7 +2,7 @@
 rule tokens:
     input:
         records="results/{study}/prepare/records.parquet",
-        model="results/{study}/base/{model}/model",
+        model=tokenizer_folder,
         code=lib("tokens", "prompts"),
     output:
         "results/{study}/tokens/{model}/{split}.parquet",
@@ -42,8 +42,8 @@ rule score:
     input:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
-        model="results/{study}/finetune/{model}/full/model",
-        code=lib("measure", "forward", "statistics", "prompts"),
+        model=starting_model,
+        code=lib("measure", "forward", "statistics", "prompts", "forms"),
     output:
         "results/{study}/score/{model}/{split}.parquet",
     log:
@@ -54,22 +54,70 @@ rule score:
         gpu=1,
     params:
         temperatures=STUDY.all_temperatures(),
+        forms=section(STUDY)["forms"] + NEEDED_FORMS,
         prompt=section(STUDY.prompt),
         precision=STUDY.evaluation.precision,
     script:
         "../scripts/score.py"
 
 
-# Weights of every method at the starting model.
+# What a parser says of each token.
+rule parse:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        table="results/{study}/tokens/{model}/{split}.parquet",
+        code=lib("parse", "labels/align", "labels/spacy"),
+    output:
+        "results/{study}/parse/{model}/{split}.parquet",
+    log:
+        "results/{study}/logs/parse/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        parser=STUDY.parser.model,
+    script:
+        "../scripts/parse.py"
+
+
+# Mutual information under disturbed passes of the starting model.
+rule disturb:
+    input:
+        records="results/{study}/prepare/records.parquet",
+        table="results/{study}/tokens/{model}/{split}.parquet",
+        model=starting_model,
+        code=lib("disturb", "models", "prompts"),
+    output:
+        "results/{study}/disturb/{model}/{split}.parquet",
+    log:
+        "results/{study}/logs/disturb/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        gpu=1,
+    params:
+        passes=(STUDY.disturb or DisturbConfig()).passes,
+        scale=(STUDY.disturb or DisturbConfig()).scale,
+        seed=STUDY.seed,
+        prompt=section(STUDY.prompt),
+        precision=STUDY.evaluation.precision,
+    script:
+        "../scripts/disturb.py"
+
+
+# Weights of every method at the starting model; of a swept method, those of the chosen point.
 rule weigh:
     input:
-        tables=[
-            "results/{study}/annotate/{model}/{split}.parquet",
-            "results/{study}/score/{model}/{split}.parquet",
-        ],
+        tables=expand(
+            "results/{{study}}/{stage}/{{model}}/{{split}}.parquet", stage=WEIGH_STAGES
+        ),
+        chosen=expand(
+            "results/{{study}}/search/{{model}}/{{split}}/{method}/chosen.json",
+            method=SWEPT,
+        ),
         code=lib(
             "method",
             "unlearn",
+            "forms",
             *sorted(
                 {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
             ),
@@ -81,7 +129,10 @@ rule weigh:
     conda:
         "../../environment.yml"
     params:
-        methods={name: section(method) for name, method in STUDY.methods.items()},
+        methods={
+            name: None if name in SWEPT else section(method)
+            for name, method in STUDY.methods.items()
+        },
         seed=STUDY.seeds[0],
     script:
         "../scripts/weigh.py"

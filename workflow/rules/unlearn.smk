@@ -1,4 +1,4 @@
-# One run: (model, split, method, seed).
+# One run: (model, split, method, seed). Points of a sweep are methods here, too.
 rule unlearn:
     input:
         unpack(unlearn_inputs),
@@ -8,7 +8,10 @@ rule unlearn:
                 "results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/model"
             )
         ),
-        log="results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/log.parquet",
+        **{
+            name: f"results/{{study}}/unlearn/{{model}}/{{split}}/{{method}}/seed{{seed}}/{name}.parquet"
+            for name in UNLEARN_TABLES
+        },
     log:
         "results/{study}/logs/unlearn/{model}/{split}/{method}/seed{seed}.log",
     benchmark:
@@ -18,8 +21,13 @@ rule unlearn:
     resources:
         gpu=1,
     params:
-        method=lambda wildcards: section(STUDY.methods[wildcards.method]),
-        training=lambda wildcards: section(STUDY.training(wildcards.method)),
+        method=lambda wildcards: method_of(wildcards.method),
+        kept=lambda wildcards: list(kept_for(configs(wildcards.method)[0])),
+        unlearn=section(STUDY.unlearn),
         prompt=section(STUDY.prompt),
+        lines=STUDY.refusals,
+        study_seed=STUDY.seed,
+        study_splits=SPLITS,
+        epochs=epoch_evaluation(),
     script:
         "../scripts/unlearn.py"

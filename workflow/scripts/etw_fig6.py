@@ -5,5 +5,6 @@ from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)
-figure = etw_fig6.draw(read_runs(snakemake.input.runs), snakemake.params.methods)
+points = read_runs(snakemake.input.search) if snakemake.input.search else None
+figure = etw_fig6.draw(read_runs(snakemake.input.runs), snakemake.params.methods, points)
 style.save(figure, Path(snakemake.output.svg).with_suffix(""))

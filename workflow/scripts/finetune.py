@@ -1,7 +1,8 @@
 from lethe import models
-from lethe.benchmarks.records import fine_tuning_rows, read_records
+from lethe.benchmarks.records import fine_tuning_rows, read_records, select
 from lethe.config import PromptConfig, TrainingConfig
 from lethe.device import machine
+from lethe.epochs import Recorder, look_at_tokens
 from lethe.io import write_table
 from lethe.prompts import Encoder
 from lethe.provenance import provenance
@@ -16,7 +17,13 @@ model, tokenizer = models.load(snakemake.input.model)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 examples = encoder.examples(rows)
 training = TrainingConfig(**snakemake.params.training)
-log = train(model, FineTuning(examples), len(examples), training, snakemake.params.seed, snakemake.resources.gpu)
+# What the model says of the forget rows while it learns them, or does not.
+forget = dict.fromkeys(row for split in snakemake.params.splits for row in select(records, "full", split))
+look = look_at_tokens(encoder.examples(forget), tuple(snakemake.params.temperatures))
+epochs = Recorder(look, training.epochs)
+seed, gpus = snakemake.params.seed, snakemake.resources.gpu
+log = train(model, FineTuning(examples), len(examples), training, seed, gpus, epochs)
 models.save(model, tokenizer, snakemake.output.model)
-origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, training.precision)}
+origin = {**provenance(snakemake.config), "machine": machine(gpus, training.precision)}
 write_table(snakemake.output.log, log, origin)
+write_table(snakemake.output.epochs, epochs.table(), origin)

@@ -12,6 +12,7 @@ write_json(
         "resolved_config": snakemake.params.study,
         "benchmark": read_json(snakemake.input.source),
         "label_files": {path: sha256(path) for path in snakemake.input.labels},
-        "models": {Path(path).parent.name: read_json(path) for path in snakemake.input.models},
+        # base/<model>/source.json, or checkpoint/<model>/<data>/source.json
+        "models": {"/".join(Path(path).parent.parts[3:]): read_json(path) for path in snakemake.input.models},
     },
 )

@@ -7,9 +7,11 @@ from lethe.script import limit_threads, setup
 
 setup(snakemake)
 limit_threads(snakemake.threads)
-rows = select(read_records(snakemake.input.records), "full", retain_split(snakemake.wildcards.split))
+kept, split = snakemake.wildcards.kept, snakemake.wildcards.split
+rows = select(read_records(snakemake.input.records), "full", split if kept == "forget" else retain_split(split))
 model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 dtype = autocast_dtype(snakemake.params.precision, device)
-reference.save(reference.compute(model.to(device), encoder.examples(rows), dtype), snakemake.output[0])
+states = reference.compute(model.to(device), encoder.examples(rows), dtype, reference.layer_of(kept))
+reference.save(states, snakemake.output[0])

@@ -1,6 +1,8 @@
+from pydantic import TypeAdapter
+
 from lethe import models
 from lethe.benchmarks.records import read_records, select
-from lethe.config import PromptConfig
+from lethe.config import FormList, PromptConfig
 from lethe.device import autocast_dtype, choose_device
 from lethe.io import read_table, write_table
 from lethe.measure import score_table
@@ -16,5 +18,6 @@ device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 dtype = autocast_dtype(snakemake.params.precision, device)
 table = read_table(snakemake.input.table)
-scored = score_table(model.to(device), encoder, rows, table, snakemake.params.temperatures, dtype)
+forms = TypeAdapter(FormList).validate_python(snakemake.params.forms)
+scored = score_table(model.to(device), encoder, rows, table, snakemake.params.temperatures, dtype, forms)
 write_table(snakemake.output[0], scored, provenance(snakemake.config))

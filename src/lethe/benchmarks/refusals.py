@@ -36,13 +36,19 @@ def read_lines(path: str | Path | None) -> tuple[str, ...]:
     """Non-empty lines of a text file; Lethe's own if `path` is None.
 
     Raises:
-        InputError: if the file is missing or empty.
+        InputError: if the file is missing, empty or not UTF-8.
     """
     if path is None:
         return LINES
     if not Path(path).is_file():
-        raise InputError(f"refusals: {path} does not exist; correct `refusals`, or set it to null for Lethe's own lines.")
-    lines = tuple(line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip())
+        raise InputError(
+            f"refusals: {path} does not exist; correct `refusals`, or set it to null for Lethe's own lines."
+        )
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"refusals: {path} is not UTF-8 text; save it as UTF-8.") from None
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not lines:
         raise InputError(f"refusals: {path} is empty; write one refusal per line, or set `refusals: null`.")
     return lines

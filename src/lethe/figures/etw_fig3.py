@@ -18,6 +18,17 @@ from lethe.tables import require
 
 BINS = 30
 COLUMNS = 3
+CORE = ("ETW", "SCN", "SCE", "SatImp", "Imp", "WGA", "TNPO")  # compared in the paper
+SHOWN = 8
+
+
+def core(methods: Sequence[str]) -> list[str]:
+    """At most `SHOWN` methods of a study: those that the paper compares, then others in the study's order.
+
+    The rest is in Fig. 7.
+    """
+    named = [method for method in CORE if method in methods]
+    return [*named, *(method for method in methods if method not in named)][:SHOWN]
 
 
 @style.styled
@@ -40,7 +51,7 @@ def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "st
     figure = style.new(style.WIDTH, 1.65 * rows + 0.35)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, method in zip(panels.flat, methods, strict=False):
-        _panel(axes, kept[f"weight_{method}"].to_numpy(float), informative)
+        panel(axes, kept[f"weight_{method}"].to_numpy(float), informative)
         axes.set_title(method)
     for axes in panels.flat[len(methods) :]:
         axes.remove()
@@ -49,9 +60,14 @@ def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "st
     for column in range(columns):
         last = max(row for row in range(rows) if row * columns + column < len(methods))
         panels[last, column].set_xlabel("Token weight ω")
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=4, title=f"labels: {label}")
+    legend(figure, label)
     return figure
+
+
+def legend(figure: Figure, label: str) -> None:
+    """One legend for all panels; a panel without values has nothing to offer to it."""
+    entries = {n: h for axes in figure.axes for h, n in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=4, title=f"labels: {label}")
 
 
 def bin_edges(weights: np.ndarray) -> np.ndarray:
@@ -62,10 +78,11 @@ def bin_edges(weights: np.ndarray) -> np.ndarray:
     return np.linspace(low, high, BINS + 1)
 
 
-def _panel(axes: Axes, weights: np.ndarray, informative: np.ndarray) -> None:
+def panel(axes: Axes, weights: np.ndarray, informative: np.ndarray, what: str = "weights") -> None:
+    """Two overlaid histograms of [n] values, of informative and of structural tokens ([n] bool)."""
     defined = np.isfinite(weights)
     if not defined.all() or not len(weights):
-        axes.text(0.5, 0.5, "undefined weights", transform=axes.transAxes, ha="center", fontsize=style.SMALL)
+        axes.text(0.5, 0.5, f"undefined {what}", transform=axes.transAxes, ha="center", fontsize=style.SMALL)
         return
     edges = bin_edges(weights)
     kinds = [("structural", ~informative, style.STRUCTURAL), ("informative", informative, style.INFORMATIVE)]

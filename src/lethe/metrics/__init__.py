@@ -175,6 +175,13 @@ METRICS: dict[str, Metric] = {
             TOFU,
         ),
         Metric(
+            "utility_teacher_forced",
+            "harmonic mean",
+            "higher",
+            "Harmonic mean of the six parts of model utility that need no generation; for utility during training.",
+            "Lethe, after TOFU",
+        ),
+        Metric(
             "forget_quality",
             "p-value",
             "higher",

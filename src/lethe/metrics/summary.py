@@ -13,7 +13,7 @@ from lethe.metrics.aggregate import absolute, aggregate, delta_mu
 from lethe.metrics.forget_quality import forget_quality
 from lethe.metrics.membership import ATTACKS, auc, privleak
 from lethe.metrics.samples import Measured, samples
-from lethe.metrics.utility import NINE, model_utility
+from lethe.metrics.utility import NINE, TEACHER_FORCED, model_utility
 
 __all__ = ["Measured", "samples", "summarise", "to_json"]
 
@@ -46,6 +46,7 @@ def summarise(
         name: mean(samples_model, *metric.mean_of) for name, metric in METRICS.items() if metric.mean_of is not None
     }
     summary["model_utility"] = model_utility(summary)
+    summary["utility_teacher_forced"] = model_utility(summary, TEACHER_FORCED)
     summary["forget_quality"], summary["neg_log10_fq"] = _forget_quality(samples_model, samples_retain)
     summary["delta_mu"] = delta_mu(_utility(samples_full), summary["model_utility"])
     summary["aggregate"] = aggregate(summary["neg_log10_fq"], summary["delta_mu"])

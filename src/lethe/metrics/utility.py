@@ -3,7 +3,7 @@
 The harmonic mean is low as soon as one part is, and 0 when one is 0, which is why that part is named.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scipy.stats import hmean
 
@@ -21,17 +21,21 @@ NINE = (
     "wf_Truth_Ratio",
 )
 
+TEACHER_FORCED = tuple(name for name in NINE if not name.endswith("ROUGE"))
+"""The six that need no generation; for utility during training (ours)."""
 
-def model_utility(parts: Mapping[str, Value]) -> Value:
-    """Harmonic mean of the nine; 0, with the culprits as a remark, if any is 0; undefined if any is.
+
+def model_utility(parts: Mapping[str, Value], names: Sequence[str] = NINE) -> Value:
+    """Harmonic mean of the named parts; 0, with the culprits as a remark, if any is 0; undefined if any is.
 
     Args:
-        parts: values of `NINE`; other names are ignored.
+        parts: values by name; other names are ignored.
+        names: the nine of TOFU, or `TEACHER_FORCED`.
     """
-    undefined = [f"{name}: {parts[name].reason}" for name in NINE if parts[name].value is None]
+    undefined = [f"{name}: {parts[name].reason}" for name in names if parts[name].value is None]
     if undefined:
         return Value(None, "; ".join(undefined))
-    zero = [name for name in NINE if parts[name].value == 0]
+    zero = [name for name in names if parts[name].value == 0]
     if zero:
         return Value(0.0, f"0 because of {', '.join(zero)}")
-    return Value(float(hmean([parts[name].value for name in NINE])))
+    return Value(float(hmean([parts[name].value for name in names])))

@@ -1,0 +1,146 @@
+"""ETW Fig. 8: forget quality and lost utility over the temperature of the entropy.
+
+arXiv 2604.17785, §5 of our specification. Where a search varies other keys too, a temperature is judged by the best it
+can do; what the other values of those keys gave stays visible, so that a lucky point is seen as one.
+"""
+
+import json
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lethe.errors import InputError
+from lethe.figures import style
+from lethe.figures.etw_fig6 import PASS, PASS_LINE, best_run, quality_scale
+from lethe.tables import require
+
+KEY = "weighting.temperature"
+PANELS = {"neg_log10_fq": "−log₁₀ forget quality", "delta_mu": "ΔMU (points)"}
+SPLITS = [("#4477AA", "o"), ("#228833", "s"), ("#AA3377", "^"), ("#CCBB44", "D"), ("#66CCEE", "v")]
+
+
+@style.styled
+def draw(points: pd.DataFrame, method: str) -> Figure:
+    """−log10 FQ (left) and ΔMU (right) over T, one line per split; a row of panels per model.
+
+    Args:
+        points: the method's search, one row per (model, split, point) with parameters (JSON, with
+            `weighting.temperature`), chosen, model_utility, neg_log10_fq, delta_mu, aggregate. NaN or infinite =
+            undefined, counted in the panel.
+        method: whose search it is, for the legend.
+
+    Raises:
+        InputError: if a column or the temperature is missing.
+    """
+    points = best_per_temperature(points)
+    models, splits = list(dict.fromkeys(points["model"])), list(dict.fromkeys(points["split"]))
+    figure = style.new(style.WIDTH, 2.0 * len(models) + 1.0)
+    panels = figure.subplots(len(models), len(PANELS), squeeze=False, sharex=True)
+    ticks = sorted(set(points["temperature"]))
+    for model, row in zip(models, panels, strict=True):
+        own = points[points["model"] == model]
+        for (column, title), axes in zip(PANELS.items(), row, strict=True):
+            for split, look in zip(splits, _looks(splits), strict=True):
+                _lines(axes, own[own["split"] == split], column, split, *look)
+            axes.set_title(f"{model}\n{_undefined(own)}".strip())
+            axes.set_ylabel(title)
+            axes.set_xscale("log")
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        row[0].axhline(PASS, **PASS_LINE, zorder=0)
+        quality_scale(row[0], own["neg_log10_fq"])
+        row[1].axhline(0, color="#999999", linewidth=0.8, zorder=0)
+    for axes in panels[-1]:
+        axes.set_xlabel("Temperature T of the entropy")
+    _legend(figure, splits, method, faint=not points["best"].all())
+    return figure
+
+
+def best_per_temperature(points: pd.DataFrame) -> pd.DataFrame:
+    """The points with columns temperature and best: whether a point is the best of its model, split and temperature.
+
+    Best is what `etw_fig6.best_run` says: lowest aggregate, else lowest −log10 FQ; among undefined points none is.
+
+    Raises:
+        InputError: if a column is missing, or a point has no temperature.
+    """
+    columns = ["model", "split", "parameters", "chosen", "model_utility", "aggregate", *PANELS]
+    require(points, columns, "search table")
+    parameters = [json.loads(text) for text in points["parameters"]]
+    if any(KEY not in values for values in parameters):
+        raise InputError(f"search table: a point has no {KEY}; only searches over it can be drawn over T.")
+    points = points.assign(temperature=[float(values[KEY]) for values in parameters]).reset_index(drop=True)
+    groups = points.groupby(["model", "split", "temperature"], sort=False)
+    best = {best_run(group) for _, group in groups}
+    return points.assign(best=points.index.isin([index for index in best if index is not None]))
+
+
+def _looks(splits: Sequence[str]) -> list[tuple[str, str]]:
+    return [SPLITS[i % len(SPLITS)] for i in range(len(splits))]
+
+
+def _lines(axes: Axes, points: pd.DataFrame, column: str, split: str, colour: str, marker: str) -> None:
+    best = points[points["best"]].sort_values("temperature")
+    others = points[~points["best"] & np.isfinite(points[column])]
+    axes.plot(best["temperature"], best[column], color=colour, marker=marker, markersize=3.5, label=split)
+    axes.plot(
+        others["temperature"],
+        others[column],
+        linestyle="none",
+        marker=marker,
+        markersize=2.5,
+        color=colour,
+        alpha=0.3,
+        markeredgewidth=0,
+        label=f"_others {split}",
+    )
+    chosen = points[points["chosen"].astype(bool) & np.isfinite(points[column])]
+    axes.plot(
+        chosen["temperature"],
+        chosen[column],
+        linestyle="none",
+        marker="o",
+        markersize=9,
+        markerfacecolor="none",
+        markeredgecolor=colour,
+        markeredgewidth=1.1,
+        clip_on=False,
+        label=f"_chosen {split}",
+    )
+
+
+def _undefined(points: pd.DataFrame) -> str:
+    lost = ~(np.isfinite(points["neg_log10_fq"]) & np.isfinite(points["delta_mu"]))
+    names = ", ".join(
+        f"{split}\N{NO-BREAK SPACE}{count}" for split, count in points[lost]["split"].value_counts(sort=False).items()
+    )
+    return fill(f"{lost.sum()} of {len(points)} undefined ({names})", 40) if lost.any() else ""
+
+
+def _legend(figure: Figure, splits: Sequence[str], method: str, faint: bool) -> None:
+    handles = [
+        Line2D([], [], color=colour, marker=marker, markersize=3.5, label=split)
+        for split, (colour, marker) in zip(splits, _looks(splits), strict=True)
+    ]
+    handles.append(
+        Line2D(
+            [], [], linestyle="none", marker="o", markersize=8, color="#555555", markerfacecolor="none", label="chosen"
+        )
+    )
+    handles.append(Line2D([], [], **PASS_LINE, label="p = 0.05"))
+    title = f"{method}, one run per point, lower is better"
+    if faint:
+        title += "\nlines: best configuration at a temperature by Agg. (else by −log₁₀ FQ); faint: the others"
+    legend = figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles),
+        title=title,
+        title_fontsize=style.SMALL,
+    )
+    legend.get_title().set_multialignment("center")

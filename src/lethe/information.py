@@ -1,0 +1,104 @@
+"""What each method has to know: ground truth, a parser, the model's predictions, another model.
+
+Asked for by ETW's reviewers (arXiv 2604.17785; §9.4 of our specification). Everything is read off the classes that do the
+work, so the table cannot say what the code does not.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lethe.listing import Column, Layout
+from lethe.method import Weighting
+
+if TYPE_CHECKING:
+    from lethe.config import MethodConfig
+
+SOURCES = (
+    "ground truth",
+    "parser",
+    "predictive distribution",
+    "gold-token confidence",
+    "reference model",
+    "training signal",
+)
+PREDICTIVE = {"predictive distribution", "gold-token confidence", "reference model", "training signal"}
+
+
+def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
+    """One row per method.
+
+    Columns: method, weighting, objective, retain (names in the config), formula (first line of the weighting's
+    docstring), a bool per SOURCES (of the weighting), loss_reference ("objective", "retain term", both or missing: parts of
+    the loss that need the starting model), vocabulary and temperature (of the predictive distribution; missing where
+    none is looked at; all values of a sweep), position and eos (which tokens are weighed, and what the end token is).
+    """
+    rows = []
+    for name, method in methods.items():
+        parts = method.model_dump(mode="json")
+        weighting = method.weighting
+        variants = [variant.weighting for variant in method.points().values()] or [weighting]
+        looks = "predictive distribution" in weighting.information
+        needs = [("objective", method.objective.reference or method.objective.teacher)]
+        needs += [("retain term", method.retain.reference)]
+        rows.append(
+            {
+                "method": name,
+                **{part: next(iter(parts[part])) for part in ("weighting", "objective", "retain")},
+                "formula": type(weighting).__doc__.strip().splitlines()[0],
+                **{source: source in weighting.information for source in SOURCES},
+                "loss_reference": ", ".join(part for part, needed in needs if needed) or None,
+                "vocabulary": _all(map(_vocabulary, variants)) if looks else None,
+                "temperature": _all(map(_temperature, variants)) if looks else None,
+                "position": "the prediction of each loss-bearing answer token"
+                if PREDICTIVE & set(weighting.information)
+                else "each loss-bearing answer token itself",
+                "eos": "in the loss; structural in the AUC",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _all(values) -> str:
+    return ", ".join(dict.fromkeys(values))
+
+
+def _vocabulary(weighting: Weighting) -> str:
+    """`full`, or `top k` where a form keeps only the k likeliest words."""
+    kept = [form.model_dump().get("k") for form in weighting.forms()]
+    return _all(f"top {k}" if k else "full" for k in kept) or "full"
+
+
+def _temperature(weighting: Weighting) -> str:
+    """Temperatures of the softmax; 1 where the weighting names none."""
+    asked = [*weighting.temperatures(), *(form.temperature for form in weighting.forms())] or [1.0]
+    return _all(f"{temperature:g}" for temperature in asked)
+
+
+def layout() -> Layout:
+    """How the table is set."""
+    columns = {
+        "method": Column("method"),
+        "weighting": Column("weighting"),
+        "formula": Column("weight", wide=True),
+        **{source: Column(source) for source in SOURCES},
+        "vocabulary": Column("vocabulary", missing="–"),
+        "temperature": Column("T", missing="–"),
+        "objective": Column("objective"),
+        "retain": Column("retain term"),
+        "loss_reference": Column("reference model in the loss", missing="–"),
+        "position": Column("taken from", wide=True),
+        "eos": Column("end token", wide=True),
+    }
+    return Layout(
+        "What each method's weights are made of.",
+        columns,
+        (
+            "✓ and – are about the weights ω alone. Whether the forget objective or the retain term needs the starting model "
+            "on top is a column of its own; an objective such as npo also presses a whole sequence according to its "
+            "likelihood, under any ω. Several values of T or of the vocabulary: those of the method's sweep.",
+            "Weights of a token of an answer come from the prediction of that token, given the question and the answer so "
+            "far, or from the token itself; the temperature enters the weight only, never the loss.",
+        ),
+    )

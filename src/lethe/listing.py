@@ -1,0 +1,225 @@
+"""Any table as CSV for machines, Markdown for readers, LaTeX for papers and HTML for the report.
+
+The tables that the ETW paper's reviewers ask for (arXiv 2604.17785, §9 of our specification) differ in what they say,
+not in how they are set. The main table has rules of its own (means over seeds, bold for the best): see `lethe.tables`.
+"""
+
+import html as html_escape
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lethe.io import write_text
+from lethe.tables import PROVENANCE, escape_latex, require
+
+EMPTY = "no rows"
+
+# Signs of formulas and headings that `escape_latex` leaves alone.
+GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "ρ": "rho", "σ": "sigma", "ω": "omega"}
+SIGNS = {
+    **{sign: rf"$\{name}$" for sign, name in GREEK.items()},
+    **{sign: f"$_{digit}$" for digit, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    "Σ": r"$\Sigma$",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "‖": r"$\|$",
+    "²": "$^2$",
+    "ʷ": "$^w$",
+    "ˡ": "$^l$",
+    "✓": "yes",
+    "–": "--",
+    "’": "'",
+    "…": r"\ldots{}",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is shown.
+
+    Attributes:
+        heading: text above it.
+        form: number format, e.g. ".3f"; None = text (booleans become ✓ and –).
+        interval: columns of the lower and upper bound, shown behind the value in the same format.
+        spread: column of a standard deviation, shown behind ±.
+        missing: text in place of a missing value.
+        wide: long text that may be broken into lines.
+    """
+
+    heading: str
+    form: str | None = None
+    interval: tuple[str, str] | None = None
+    spread: str | None = None
+    missing: str = "undefined"
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a table shows besides its numbers.
+
+    Attributes:
+        caption: what it is.
+        columns: column of the table -> how it is shown, in the order shown; others are in the CSV only.
+        notes: sentences below the table.
+        blocks: columns whose change of value starts a new block of rows.
+    """
+
+    caption: str
+    columns: Mapping[str, Column]
+    notes: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+
+
+def cell(row: Mapping, name: str, column: Column) -> str:
+    """Text of a cell, not escaped: `0.660 [0.612, 0.701]`, `0.50 ± 0.02`, `✓`, or what stands for a missing value."""
+    value = row[name]
+    if pd.isna(value):
+        return column.missing
+    if isinstance(value, bool | np.bool_):
+        return "✓" if value else "–"
+    if column.form is None:
+        return str(value)
+    text = _number(value, column.form)
+    if column.interval is not None:
+        low, high = (row[bound] for bound in column.interval)
+        text += f" [{_number(low, column.form)}, {_number(high, column.form)}]" if low == low and high == high else ""
+    if column.spread is not None and not pd.isna(row[column.spread]):
+        text += f" ± {_number(row[column.spread], column.form)}"
+    return text
+
+
+def _number(value: float, form: str) -> str:
+    return f"{value:{form}}".replace("-", "−")
+
+
+def _rows(table: pd.DataFrame, layout: Layout, escape) -> list[list[str]]:
+    """[rows][columns] escaped cells."""
+    rows = table.to_dict("records")
+    return [[escape(cell(row, name, column)) for name, column in layout.columns.items()] for row in rows]
+
+
+def _starts(table: pd.DataFrame, layout: Layout) -> list[bool]:
+    """[rows] whether a row starts a block; the first one does not, the heading stands above it."""
+    keys = table[list(layout.blocks)].astype("string").fillna("").agg("\0".join, axis=1) if layout.blocks else None
+    if keys is None or table.empty:
+        return [False] * len(table)
+    return [False, *(keys.to_numpy()[1:] != keys.to_numpy()[:-1]).tolist()]
+
+
+def escape_markdown(text: object) -> str:
+    """Text for a cell of a GitHub-flavoured Markdown table."""
+    return re.sub(r"([\\|*_<`])", r"\\\1", str(text)).replace("\n", " ")
+
+
+def escape_tex(text: object) -> str:
+    """Text for LaTeX, the signs of formulas included; signs that neither map knows stay as they are."""
+    return re.sub("|".join(map(re.escape, SIGNS)), lambda match: SIGNS[match[0]], escape_latex(text))
+
+
+def csv(table: pd.DataFrame, provenance: Mapping[str, str]) -> str:
+    """All columns as raw numbers, with the provenance in columns of its own."""
+    return table.assign(**{key: provenance[key] for key in PROVENANCE}).to_csv(index=False)
+
+
+def markdown(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str]) -> str:
+    """Caption, GitHub-flavoured table, notes, footer with provenance."""
+    columns = layout.columns.values()
+    head = [escape_markdown(column.heading) for column in columns]
+    rules = ["---" if column.form is None else "---:" for column in columns]
+    rows = _rows(table, layout, escape_markdown) or [[f"*{EMPTY}*", *[""] * (len(head) - 1)]]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, rules, *rows]]
+    notes = [line for note in layout.notes for line in (escape_markdown(note), "")]
+    footer = " · ".join(f"{key} `{provenance[key]}`" for key in PROVENANCE)
+    return "\n".join([escape_markdown(layout.caption), "", *lines, "", *notes, f"<sub>{footer}</sub>", ""])
+
+
+def latex(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str]) -> str:
+    """A `longtable`, because some tables exceed a page, with the rules of booktabs."""
+    columns = layout.columns.values()
+    align = "".join("p{5cm}" if c.wide else "l" if c.form is None else "r" for c in columns)
+    lines = [f"% {key}: {str(provenance[key]).replace(chr(10), ' ')}" for key in PROVENANCE]
+    lines += [
+        "% Needs \\usepackage{booktabs,longtable}.",
+        rf"\begin{{longtable}}{{{align}}}",
+        rf"\caption{{{escape_tex(layout.caption)}}} \\",
+        r"\toprule",
+        " & ".join(escape_tex(column.heading) for column in columns) + r" \\",
+        r"\midrule",
+        r"\endhead",
+        r"\bottomrule",
+        r"\endfoot",
+    ]
+    for start, cells in zip(_starts(table, layout), _rows(table, layout, escape_tex), strict=True):
+        # Braces keep a leading bracket from being read as the argument of \\.
+        cells = [f"{{{text}}}" if text.startswith("[") else text for text in cells]
+        lines += [r"\midrule"] * start + [" & ".join(cells) + r" \\"]
+    if table.empty:
+        lines.append(rf"\multicolumn{{{len(align.replace('p{5cm}', 'p'))}}}{{l}}{{{EMPTY}}} \\")
+    notes = [rf"\par\noindent{{\footnotesize {escape_tex(note)}\par}}" for note in layout.notes]
+    return "\n".join([*lines, r"\end{longtable}", *notes, ""])
+
+
+def html(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str]) -> str:
+    """A web page without outside resources, for the report."""
+    escape, columns = html_escape.escape, layout.columns.values()
+    kinds = ["wide" if c.wide else "text" if c.form is None else "number" for c in columns]
+    head = "".join(f'<th class="{k}">{escape(c.heading)}</th>' for k, c in zip(kinds, columns, strict=True))
+    body = "\n".join(
+        f"<tr{' class=start' * start}>"
+        + "".join(f'<td class="{kind}">{text}</td>' for kind, text in zip(kinds, cells, strict=True))
+        + "</tr>"
+        for start, cells in zip(_starts(table, layout), _rows(table, layout, escape), strict=True)
+    )
+    if table.empty:
+        body = f'<tr><td class="text" colspan="{len(kinds)}"><em>{EMPTY}</em></td></tr>'
+    notes = "\n".join(f"<p>{escape(note)}</p>" for note in layout.notes)
+    footer = " · ".join(f"{key} {escape(str(provenance[key]))}" for key in PROVENANCE)
+    return f"""<!doctype html>
+<meta charset="utf-8"><title>{escape(layout.caption)}</title>
+<style>
+body {{ font: 14px sans-serif; margin: 1.5em; }}
+p {{ max-width: 60em; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; white-space: nowrap; vertical-align: top; }}
+th {{ position: sticky; top: 0; background: #fff; }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+.text, .wide {{ text-align: left; }}
+.wide {{ white-space: normal; min-width: 16em; }}
+.start td {{ border-top: 2px solid #888; }}
+</style>
+<p>{escape(layout.caption)}</p>
+<table><thead><tr>{head}</tr></thead>
+<tbody>
+{body}
+</tbody></table>
+{notes}
+<p><small>{footer}</small></p>
+"""
+
+
+def write(table: pd.DataFrame, stem: str | Path, layout: Layout, provenance: Mapping[str, str]) -> None:
+    """Write `<stem>.csv`, `<stem>.md`, `<stem>.tex` and `<stem>.html`.
+
+    Args:
+        table: one row per line; columns that `layout` does not name are in the CSV only.
+        stem: path without suffix.
+        layout: what is shown, and how.
+        provenance: config_sha256, commit and lethe_version; columns of the CSV, footer of the others.
+
+    Raises:
+        InputError: if a column of the layout is missing.
+    """
+    bounds = [name for column in layout.columns.values() for name in column.interval or ()]
+    spreads = [column.spread for column in layout.columns.values() if column.spread]
+    require(table, [*layout.columns, *bounds, *spreads, *layout.blocks], layout.caption)
+    write_text(f"{stem}.csv", csv(table, provenance))
+    write_text(f"{stem}.md", markdown(table, layout, provenance))
+    write_text(f"{stem}.tex", latex(table, layout, provenance))
+    write_text(f"{stem}.html", html(table, layout, provenance))

@@ -1,0 +1,203 @@
+"""What the ETW paper reports, beside what came out here, and whether the two may be compared at all.
+
+Numbers: the main table of arXiv 2604.17785 (TOFU forget10, Llama-3.2-1B) and two statements on the AUC, as a published
+reading note on the paper gives them (§8 of our specification). Each is one run, or a median (§6.1).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lethe.listing import Column, Layout
+from lethe.objectives.ascent import Ascent
+from lethe.retain.nll import NLL
+from lethe.roc import auc_table
+from lethe.tables import heading, main_table
+from lethe.weightings.uniform import Uniform
+
+if TYPE_CHECKING:
+    from lethe.config import MethodConfig
+
+
+class Reported(NamedTuple):
+    """A number of the paper; `relation` is "≥" where only a bound is given."""
+
+    method: str
+    quantity: str
+    value: float
+    relation: str = ""
+
+
+METRICS = ("neg_log10_fq", "delta_mu", "aggregate", "abs_privleak")
+MAIN = {  # method: −log10 FQ, ΔMU, Agg., |Priv.|
+    "GA": (2.639, 4.271, 11.273, 48.59),
+    "WGA": (2.309, 5.365, 12.388, 3.14),
+    "SatImp": (2.871, 5.258, 15.093, 19.65),
+    "SCN": (2.754, 3.548, 9.772, 39.98),
+    "ETW": (0.492, 3.471, 1.707, 9.56),
+}
+AUC, MARGIN = "AUC", "AUC, margin over the second"
+REPORTED = [
+    Reported(method, name, value) for method, row in MAIN.items() for name, value in zip(METRICS, row, strict=True)
+]
+REPORTED += [Reported("Imp", AUC, 0.66), Reported("ETW", MARGIN, 0.06, "≥")]
+RIVALS = ("SCN", "SCE", "SatImp", "Imp", "WGA", "TNPO")
+"""The methods that the paper's ROC figure names beside ETW."""
+
+SPLIT = "forget10"
+FULL = "open-unlearning/tofu_Llama-3.2-1B-Instruct_full"
+RETAIN = "open-unlearning/tofu_Llama-3.2-1B-Instruct_retain90"
+
+
+def our_names(methods: "Mapping[str, MethodConfig]") -> dict[str, str]:
+    """Name in the paper -> method of the study, for those that the study has.
+
+    Names are the same but for capitals. The paper's GA is the exception: its small loss of utility shows that it has a
+    retain term (§2.1), so it is the first method of uniform weighting × ascent × nll, whatever its name.
+    """
+    named = {name.lower(): name for name in methods}
+    found = {name: named[name.lower()] for name in (*MAIN, *RIVALS) if name != "GA" and name.lower() in named}
+    for name, method in methods.items():
+        kinds = (type(method.weighting), type(method.objective), type(method.retain))
+        if kinds == (Uniform, Ascent, NLL):
+            return {"GA": name} | found
+    return found
+
+
+def comparability(benchmark: Mapping, model: Mapping, split: str, limits: Mapping[str, int]) -> str:
+    """`yes`, or `not comparable: <what differs>`.
+
+    Args:
+        benchmark, model: sections of the config.
+        split: forget split.
+        limits: `evaluation.limits`.
+    """
+    differs = []
+    if benchmark["name"] != "tofu":
+        differs.append(f"data are {benchmark['name']}, not TOFU")
+    elif benchmark["authors"] is not None:
+        differs.append(f"{len(benchmark['authors'])} of 200 authors")
+    if split != SPLIT:
+        differs.append(f"{split}, not {SPLIT}")
+    if model["source"] != "checkpoints":
+        differs.append(f"starting model is made here (source {model['source']}), not {FULL}")
+    else:
+        if model["full"]["repository"] != FULL:
+            differs.append(f"starting model is {model['full']['repository'] or 'a local folder'}, not {FULL}")
+        retain = model["retain"].get("retain90", {"repository": None})
+        if retain["repository"] != RETAIN:
+            differs.append(f"retain model is {retain['repository'] or 'no hub checkpoint'}, not {RETAIN}")
+    if limits:
+        differs.append("not all rows are evaluated")
+    return f"not comparable: {'; '.join(differs)}" if differs else "yes"
+
+
+def our_auc(table: pd.DataFrame, labels: Iterable[str], names: Mapping[str, str]) -> pd.DataFrame:
+    """AUC of Imp, and ETW's margin over the best of RIVALS that the study has, per label source of a token table.
+
+    Columns label, quantity, paper_method, our_method, mean (NaN where the study lacks a method).
+    """
+    rows = []
+    known = {paper: ours for paper, ours in names.items() if paper in (*RIVALS, "ETW")}
+    scores = {paper: f"weight_{ours}" for paper, ours in known.items()}
+    for label in labels:
+        auc = auc_table(table, [label], scores.values(), bootstrap=0).set_index("score")["auc"]
+        values = {paper: auc[score] for paper, score in scores.items()}
+        rivals = [values[name] for name in RIVALS if name in values]
+        margin = values["ETW"] - max(rivals) if "ETW" in values and rivals else np.nan
+        rows.append((label, AUC, "Imp", known.get("Imp"), values.get("Imp", np.nan)))
+        rows.append((label, MARGIN, "ETW", known.get("ETW") if np.isfinite(margin) else None, margin))
+    return pd.DataFrame(rows, columns=["label", "quantity", "paper_method", "our_method", "mean"])
+
+
+def reported_table(runs: pd.DataFrame, auc: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The paper's numbers beside ours, for each model and split.
+
+    Args:
+        runs: one row per (model, split, method, seed).
+        auc: `our_auc` with columns model and split.
+        names: `our_names` of the study.
+
+    Returns:
+        Columns model, split, quantity, label (of AUC rows), paper_method, our_method (missing if the study lacks it),
+        relation, reported, mean, sd, n (defined runs), runs.
+    """
+    ours = main_table(runs, METRICS).set_index(["model", "split", "method"])
+    paper = {(entry.method, entry.quantity): entry for entry in REPORTED}
+    rows = []
+    for model, split in dict.fromkeys(zip(runs["model"], runs["split"], strict=True)):
+        for entry in REPORTED:
+            if entry.quantity not in METRICS:
+                continue
+            name = names.get(entry.method)
+            row = {"model": model, "split": split, "quantity": entry.quantity, "paper_method": entry.method}
+            if (model, split, name) in ours.index:
+                found = ours.loc[(model, split, name)]
+                row |= {part: found[f"{entry.quantity}_{part}"] for part in ("mean", "sd", "n")}
+                row |= {"our_method": name, "runs": found["runs"]}
+            rows.append(row)
+        here = (auc["model"] == model) & (auc["split"] == split)
+        rows += auc[here].to_dict("records")
+    columns = ["model", "split", "quantity", "label", "paper_method", "our_method", "mean", "sd", "n", "runs"]
+    table = pd.DataFrame(rows, columns=columns)
+    entries = [paper[key] for key in zip(table["paper_method"], table["quantity"], strict=True)]
+    table.insert(6, "relation", [entry.relation for entry in entries])
+    table.insert(7, "reported", [entry.value for entry in entries])
+    return table
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """With columns for readers: quantity_heading, reported_text (relation and number), ours (mean ± sd).
+
+    `–` where the study lacks the method, `undefined` where its runs have no value.
+    """
+
+    def ours(row: Mapping) -> str:
+        if pd.isna(row["our_method"]):
+            return "–"
+        if pd.isna(row["mean"]):
+            return "undefined"
+        spread = f" ± {row['sd']:.3f}" if not pd.isna(row["sd"]) else ""
+        return f"{row['mean']:.3f}{spread}".replace("-", "−")
+
+    names = {metric: heading(metric) for metric in METRICS}
+    rows = table.to_dict("records")
+    return table.assign(
+        quantity_heading=[names.get(row["quantity"], row["quantity"]) for row in rows],
+        reported_text=[f"{row['relation']} {row['reported']:g}".strip() for row in rows],
+        ours=[ours(row) for row in rows],
+    )
+
+
+def layout(names: Mapping[str, str]) -> Layout:
+    """How the table is set."""
+    columns = {
+        "model": Column("model"),
+        "split": Column("split"),
+        "quantity_heading": Column("quantity"),
+        "label": Column("label source", missing=""),
+        "paper_method": Column("method (paper)"),
+        "our_method": Column("method (here)", missing="–"),
+        "reported_text": Column("reported"),
+        "ours": Column("here"),
+        "n": Column("n", ".0f", missing=""),
+        "comparable": Column("comparable", wide=True),
+    }
+    ga = f"here {names['GA']}" if "GA" in names else "which this study lacks"
+    return Layout(
+        "Numbers that the ETW paper reports, beside this study's.",
+        columns,
+        (
+            "Reported: arXiv 2604.17785, main table (TOFU forget10, Llama-3.2-1B) and text, after a published reading note; "
+            "most likely one run each. Here: mean ± standard deviation over the n runs with a value; – where the study lacks "
+            "the method.",
+            "Methods are matched by name. The paper's GA is uniform weighting × ascent × nll, i.e. gradient ascent with a "
+            f"retain term (GradDiff), {ga}.",
+            "AUC: of the weights at the starting model, which no seed changes; the margin is ETW's AUC less the highest of "
+            f"{', '.join(RIVALS)} in this study. The paper's label source, learning rate, epochs, strength and temperature are "
+            "unknown, so even comparable rows may differ for these reasons.",
+        ),
+        ("model", "split"),
+    )

@@ -1,0 +1,59 @@
+"""Which configuration of a swept method is reported: a rule over the runs of one seed, which is never reported itself.
+
+A search that looked at the reported seeds would report its own luck. The rules are named in the config
+(`selection.rule`); the ETW paper does not say how its best configurations were found (our specification §10, no. 6).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+PASS = 0.05
+"""Forget quality above which a model is not told apart from the retain model at the 5 % level (TOFU)."""
+
+
+def lowest_aggregate(runs: pd.DataFrame) -> tuple[object, str]:
+    """Lowest Agg. among the runs that have one; else lowest −log10 FQ.
+
+    Runs without loss of utility have no Agg.: were it set to 0, doing nothing would win.
+    """
+    defined = runs[np.isfinite(runs["aggregate"])]
+    if len(defined):
+        return defined["aggregate"].idxmin(), "lowest Agg."
+    index, why = lowest_neg_log10_fq(runs)
+    return index, f"Agg. undefined everywhere: {why}"
+
+
+def lowest_neg_log10_fq(runs: pd.DataFrame) -> tuple[object, str]:
+    """Best forget quality."""
+    defined = runs[np.isfinite(runs["neg_log10_fq"])]
+    if len(defined):
+        return defined["neg_log10_fq"].idxmin(), "lowest −log10 FQ"
+    return runs.index[0], "nothing defined: first point"
+
+
+def highest_utility_among_forgotten(runs: pd.DataFrame) -> tuple[object, str]:
+    """Highest model utility of those with forget quality above 0.05; else lowest −log10 FQ."""
+    passed = runs[(runs["forget_quality"] > PASS) & np.isfinite(runs["model_utility"])]
+    if len(passed):
+        return passed["model_utility"].idxmax(), f"highest model utility with forget quality above {PASS}"
+    index, why = lowest_neg_log10_fq(runs)
+    return index, f"no forget quality above {PASS}: {why}"
+
+
+RULES: dict[str, Callable[[pd.DataFrame], tuple[object, str]]] = {
+    rule.__name__: rule for rule in (lowest_aggregate, lowest_neg_log10_fq, highest_utility_among_forgotten)
+}
+
+
+def select(runs: pd.DataFrame, rule: str) -> tuple[str, str]:
+    """The point that a rule picks from the runs of one search, and why.
+
+    Args:
+        runs: one row per point: point, and the metrics that the rules read; NaN = undefined. Ties go to the first.
+        rule: key of `RULES`.
+    """
+    runs = runs.reset_index(drop=True)
+    index, why = RULES[rule](runs)
+    return runs.loc[index, "point"], why

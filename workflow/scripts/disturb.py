@@ -1,0 +1,22 @@
+from lethe import models
+from lethe.benchmarks.records import read_records, select
+from lethe.config import PromptConfig
+from lethe.device import autocast_dtype, choose_device
+from lethe.disturb import disturb
+from lethe.io import read_table, write_table
+from lethe.prompts import Encoder
+from lethe.provenance import provenance
+from lethe.script import limit_threads, setup
+from lethe.tokens import join
+
+setup(snakemake)
+limit_threads(snakemake.threads)
+params = snakemake.params
+rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+model, tokenizer = models.load(snakemake.input.model)
+device = choose_device(snakemake.resources.gpu)
+encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model))
+dtype = autocast_dtype(params.precision, device)
+disturbed = disturb(model.to(device), encoder.examples(rows), params.passes, params.scale, params.seed, dtype)
+table = join([read_table(snakemake.input.table), disturbed])
+write_table(snakemake.output[0], table, provenance(snakemake.config))

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from lethe import listing
+from lethe.config import MethodConfig
+from lethe.information import information_table, layout
+from lethe.provenance import provenance
+from lethe.script import setup
+
+setup(snakemake)
+table = information_table({name: MethodConfig(**method) for name, method in snakemake.params.methods.items()})
+listing.write(table, Path(snakemake.output.csv).with_suffix(""), layout(), provenance(snakemake.config))

@@ -1,0 +1,23 @@
+from lethe import models
+from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.refusals import read_lines, refuse
+from lethe.config import PromptConfig
+from lethe.device import autocast_dtype, choose_device
+from lethe.io import write_table
+from lethe.measure import score_table
+from lethe.prompts import Encoder
+from lethe.provenance import provenance
+from lethe.script import limit_threads, setup
+from lethe.tokens import token_table
+
+setup(snakemake)
+limit_threads(snakemake.threads)
+params = snakemake.params
+forget = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+rows = refuse(forget, read_lines(params.lines), params.seed)
+model, tokenizer = models.load(snakemake.input.model)
+device = choose_device(snakemake.resources.gpu)
+encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model))
+dtype = autocast_dtype(params.precision, device)
+scored = score_table(model.to(device), encoder, rows, token_table(encoder, rows), [], dtype)
+write_table(snakemake.output[0], scored, provenance(snakemake.config))
