@@ -38,7 +38,7 @@ def agreement_table(table: pd.DataFrame, labels: Iterable[str], eos: Eos = "stru
         common = marks[first].index.intersection(marks[second].index)
         a, b = marks[first][common].to_numpy(bool), marks[second][common].to_numpy(bool)
         both, either = (a & b).sum(), (a | b).sum()
-        one_class = len(common) == 0 or (a == a[0]).all() and (b == a[0]).all()
+        one_class = len(common) == 0 or ((a == a[0]).all() and (b == a[0]).all())
         reasons = [] if len(common) else ["no token in common"]
         if len(common) and one_class:
             reasons.append("one class only")
@@ -70,8 +70,9 @@ def _share(part: int, whole: int) -> float:
 def layout(split: str, labels: list[str]) -> Layout:
     """How the table of a split is set."""
     notes = (
-        "Over the tokens that both sources say something about. The end token counts as structural for every source. "
-        "κ: Cohen's kappa, agreement beyond chance; overlap: tokens marked by both of those marked by either (Jaccard).",
+        "Over the tokens that both sources say something about. The end token counts as structural for every "
+        "source. κ: Cohen's kappa, agreement beyond chance; overlap: tokens marked by both of those marked by "
+        "either (Jaccard).",
     )
     if len(labels) < 2:
         notes = (f"The study has one label source, {labels[0]}: there is nothing to compare it with.",)

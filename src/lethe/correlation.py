@@ -15,7 +15,6 @@ from lethe.listing import Column, Layout
 from lethe.roc import Eos, auc_table, labelled, ranking
 from lethe.tokens import entropy_column
 
-
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
 
 
@@ -135,13 +134,13 @@ def layout(split: str, bootstrap: int) -> Layout:
         f"How scores of tokens go with informative labels, {split}, at the starting model.",
         columns,
         (
-            f"Brackets: 95 % percentile interval, {bootstrap} bootstrap resamples of whole answers. Point-biserial r is "
-            "Pearson's r with the 0/1 label; for Spearman's ρ, ranks are taken once on the full sample; rank-biserial = "
-            "2·AUC − 1.",
-            "The end token counts as structural. Weights that are monotone in the token's probability are ranked by its "
-            "logarithm for AUC and ρ; r is that of the weight itself.",
-            "Everything is measured before unlearning, so nothing here varies with the unlearning seed, except that random "
-            "weightings show their draw for the first seed.",
+            f"Brackets: 95 % percentile interval, {bootstrap} bootstrap resamples of whole answers. Point-biserial r "
+            "is Pearson's r with the 0/1 label; for Spearman's ρ, ranks are taken once on the full sample; "
+            "rank-biserial = 2·AUC − 1.",
+            "The end token counts as structural. Weights that are monotone in the token's probability are ranked by "
+            "its logarithm for AUC and ρ; r is that of the weight itself.",
+            "Everything is measured before unlearning, so nothing here varies with the unlearning seed, except that "
+            "random weightings show their draw for the first seed.",
         ),
         ("model", "label"),
     )

@@ -66,9 +66,9 @@ def layout(baseline: str) -> Layout:
         "Time and memory of unlearning.",
         columns,
         (
-            f"Median wall-clock seconds of a run's optimiser steps without its first {WARM_UP}, highest memory of its steps, "
-            "sum of all its steps; mean ± standard deviation over n seeds. Peak memory is what is allocated on a GPU, or "
-            "what the process holds on a CPU.",
+            f"Median wall-clock seconds of a run's optimiser steps without its first {WARM_UP}, highest memory of "
+            "its steps, sum of all its steps; mean ± standard deviation over n seeds. Peak memory is what is "
+            "allocated on a GPU, or what the process holds on a CPU.",
             "What is made once for all methods is left out: the starting model's scores of tokens, parses, disturbed "
             "passes, the reference for retain terms. Runs that share a machine slow each other down.",
         ),

@@ -138,13 +138,14 @@ def layout(bootstrap: int) -> Layout:
         "Functional forms of predictive indecision as scores of tokens, and as weights of methods.",
         columns,
         (
-            "raw: the value as it is; rescaled: to Σ ω = n within each answer, as ETW does with the entropy over the full "
-            "vocabulary, T applied before it. normalised_entropy is H / ln V; divided by a constant, AUC and r are those of "
-            "H, and rescaled it would be ETW exactly. Methods whose entropy is divided by another unit stand there too. "
-            f"Brackets: 95 % interval, {bootstrap} bootstrap resamples of whole answers.",
-            "Results are means ± standard deviations over n seeds, of which `defined` have a value; – and empty: no method "
-            "of the study weighs by this form. A raw form changes the scale of the forget loss, so compare it at a "
-            "strength of its own.",
+            "raw: the value as it is; rescaled: to Σ ω = n within each answer, as ETW does with the entropy over "
+            "the full vocabulary, T applied before it. normalised_entropy is H / ln V; divided by a constant, AUC "
+            "and r are those of H, and rescaled it would be ETW exactly. Methods whose entropy is divided by "
+            f"another unit stand there too. Brackets: 95 % interval, {bootstrap} bootstrap resamples of whole "
+            "answers.",
+            "Results are means ± standard deviations over n seeds, of which `defined` have a value; – and empty: no "
+            "method of the study weighs by this form. A raw form changes the scale of the forget loss, so compare "
+            "it at a strength of its own.",
         ),
         ("model", "split", "label"),
     )

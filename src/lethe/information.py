@@ -95,10 +95,11 @@ def layout() -> Layout:
         "What each method's weights are made of.",
         columns,
         (
-            "✓ and – are about the weights ω alone. Whether the forget objective or the retain term needs the starting model "
-            "on top is a column of its own; an objective such as npo also presses a whole sequence according to its "
-            "likelihood, under any ω. Several values of T or of the vocabulary: those of the method's sweep.",
-            "Weights of a token of an answer come from the prediction of that token, given the question and the answer so "
-            "far, or from the token itself; the temperature enters the weight only, never the loss.",
+            "✓ and – are about the weights ω alone. Whether the forget objective or the retain term needs the "
+            "starting model on top is a column of its own; an objective such as npo also presses a whole sequence "
+            "according to its likelihood, under any ω. Several values of T or of the vocabulary: those of the "
+            "method's sweep.",
+            "Weights of a token of an answer come from the prediction of that token, given the question and the "
+            "answer so far, or from the token itself; the temperature enters the weight only, never the loss.",
         ),
     )

@@ -190,14 +190,14 @@ def layout(names: Mapping[str, str]) -> Layout:
         "Numbers that the ETW paper reports, beside this study's.",
         columns,
         (
-            "Reported: arXiv 2604.17785, main table (TOFU forget10, Llama-3.2-1B) and text, after a published reading note; "
-            "most likely one run each. Here: mean ± standard deviation over the n runs with a value; – where the study lacks "
-            "the method.",
-            "Methods are matched by name. The paper's GA is uniform weighting × ascent × nll, i.e. gradient ascent with a "
-            f"retain term (GradDiff), {ga}.",
-            "AUC: of the weights at the starting model, which no seed changes; the margin is ETW's AUC less the highest of "
-            f"{', '.join(RIVALS)} in this study. The paper's label source, learning rate, epochs, strength and temperature are "
-            "unknown, so even comparable rows may differ for these reasons.",
+            "Reported: arXiv 2604.17785, main table (TOFU forget10, Llama-3.2-1B) and text, after a published "
+            "reading note; most likely one run each. Here: mean ± standard deviation over the n runs with a value; "
+            "– where the study lacks the method.",
+            "Methods are matched by name. The paper's GA is uniform weighting × ascent × nll, i.e. gradient ascent "
+            f"with a retain term (GradDiff), {ga}.",
+            "AUC: of the weights at the starting model, which no seed changes; the margin is ETW's AUC less the "
+            f"highest of {', '.join(RIVALS)} in this study. The paper's label source, learning rate, epochs, "
+            "strength and temperature are unknown, so even comparable rows may differ for these reasons.",
         ),
         ("model", "split"),
     )

@@ -266,11 +266,11 @@ def seed_layout(method: str, seeds: int) -> Layout:
         f"{method} against each other method, paired over seeds.",
         KEYS | columns | LAST,
         (
-            "Mean ± standard deviation of the differences, paired t-test and two-sided Wilcoxon signed-rank test; Holm: "
-            "corrected over all methods of a model, split and metric. d_z: mean by standard deviation of the differences; "
-            "rank-biserial: matched pairs.",
-            f"difference: {method} is lower or higher by the corrected t-test at {LEVEL}; otherwise a difference is not "
-            "shown, which does not mean that there is none. Arrows: where the metric is better.",
+            "Mean ± standard deviation of the differences, paired t-test and two-sided Wilcoxon signed-rank test; "
+            "Holm: corrected over all methods of a model, split and metric. d_z: mean by standard deviation of the "
+            "differences; rank-biserial: matched pairs.",
+            f"difference: {method} is lower or higher by the corrected t-test at {LEVEL}; otherwise a difference is "
+            "not shown, which does not mean that there is none. Arrows: where the metric is better.",
             f"With n seeds the two-sided Wilcoxon test cannot fall below 2/2^n: {2 / 2**seeds:.3g} for the study's "
             f"{seeds}; 0.0625 for 5, 0.031 for 6. With fewer than 2 common seeds nothing is tested.",
         ),
@@ -295,11 +295,11 @@ def sample_layout(method: str, bootstrap: int) -> Layout:
         (
             "Values of a sample are averaged over seeds first, so a seed's luck is averaged too, but not tested. "
             "|ln TR − ln TR retain|: how far a sample's truth ratio is from the retain model's.",
-            f"Brackets: 95 % percentile interval of the mean difference, {bootstrap} bootstrap resamples of authors, not "
-            "corrected; with few authors it is too narrow. The Wilcoxon test takes samples as independent; Holm: corrected "
-            "over all methods of a model, split and metric.",
-            f"difference: {method} is lower or higher where the interval leaves out 0 and the corrected p is below {LEVEL}; "
-            "otherwise a difference is not shown. Arrows: where the metric is better.",
+            f"Brackets: 95 % percentile interval of the mean difference, {bootstrap} bootstrap resamples of authors, "
+            "not corrected; with few authors it is too narrow. The Wilcoxon test takes samples as independent; "
+            "Holm: corrected over all methods of a model, split and metric.",
+            f"difference: {method} is lower or higher where the interval leaves out 0 and the corrected p is below "
+            f"{LEVEL}; otherwise a difference is not shown. Arrows: where the metric is better.",
         ),
         ("model", "split", "metric_heading"),
     )

@@ -453,6 +453,66 @@ def test_fig6_does_not_confuse_runs_with_a_repeated_index(runs):
     assert sizes.count(8.5) == len(METHODS)
 
 
+def searched(runs: pd.DataFrame) -> pd.DataFrame:
+    """Four configurations of ETW per panel, the second chosen, the fourth undefined."""
+    rows = []
+    for model, split in dict.fromkeys(zip(runs["model"], runs["split"], strict=True)):
+        for k in range(4):
+            quality = np.nan if k == 3 else 3.0 - k
+            rows.append((model, split, "ETW", f"temperature={k}", k == 1, 0.55 + 0.01 * k, quality))
+    names = ["model", "split", "method", "point", "chosen", "model_utility", "neg_log10_fq"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chosen(figures, runs):
+    figure = etw_fig6.draw(runs, METHODS, searched(runs))
+    for axes, before in zip(panels(figure), panels(figures["fig6"]), strict=True):
+        tried = [line for line in axes.lines if line.get_label() == "_tried ETW"]
+        assert [line.get_xydata()[0].tolist() for line in tried] == [[0.55, 3], [0.56, 2], [0.57, 1]]
+        assert {line.get_markerfacecolor() for line in tried} == {"none"}
+        assert {to_hex(line.get_markeredgecolor()).upper() for line in tried} == {style.colour("ETW")}
+        smallest_run = min(line.get_markersize() for line in before.lines if line.get_marker() != "None")
+        assert all(line.get_markersize() <= smallest_run for line in tried)
+        assert curves(axes)["_chosen ETW"].get_xydata().tolist() == [[0.56, 2]]
+        assert len(axes.lines) == len(before.lines) + 4  # the runs are drawn as before
+        assert "1 of 4 configurations undefined (ETW 1)" in " ".join(text.get_text() for text in axes.texts)
+    title = figure.legends[0].get_title().get_text()
+    assert "hollow: configurations tried" in title
+    assert "hollow" not in figures["fig6"].legends[0].get_title().get_text()
+
+
+def test_fig6_without_a_search_may_be_given_an_empty_table(figures, runs):
+    empty = searched(runs).iloc[:0]
+    assert len(panels(etw_fig6.draw(runs, METHODS, empty))[0].lines) == len(panels(figures["fig6"])[0].lines)
+    with pytest.raises(InputError, match="chosen"):
+        etw_fig6.draw(runs, METHODS, searched(runs).drop(columns="chosen"))
+
+
+def test_fig6_names_only_some_of_many_methods_whose_runs_are_undefined(runs):
+    lost = runs[~runs["method"].isin(["full", "retain"])].assign(neg_log10_fq=np.nan)
+    note = " ".join(text.get_text() for text in panels(etw_fig6.draw(lost, METHODS))[0].texts)
+    assert note.replace("\n", " ") == "15 of 15 runs undefined (GA 3, WGA 3, SCN 3 and 2 other methods)"
+
+
+def test_fig6_squeezes_the_range_below_which_models_have_collapsed(figures, runs):
+    collapsed = runs.assign(model_utility=runs["model_utility"].mask(runs["method"] == "GA", 0.01))
+    figure = etw_fig6.draw(collapsed, METHODS)
+    axes = panels(figure)[0]
+    assert axes.get_xscale() == "function"
+    (bend,) = curves(axes)["_bend"].get_xdata()[:1]
+    assert 0.4 <= bend < 0.5  # all others are above 0.5
+    x = axes.transData.transform([(value, 0) for value in (0, bend, 0.5, 0.6)])[:, 0]
+    assert (x[1] - x[0]) / bend < 0.3 * (x[3] - x[2]) / 0.1
+    assert min(line.get_xdata()[0] for line in axes.lines if line.get_label() == "GA") == 0.01  # drawn all the same
+    assert "Model utility (higher is better); compressed left of the dotted line" in texts(figure)
+    assert panels(figures["fig6"])[0].get_xscale() == "linear"
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0], [0.5, 0.6], [0.05, 0.2, 0.25]])
+def test_fig6_leaves_the_utility_axis_alone_where_there_is_nothing_to_squeeze(values):
+    assert not etw_fig6.utility_scale([], pd.Series(values, dtype=float))
+
+
 # --- training ---
 
 

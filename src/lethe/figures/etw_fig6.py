@@ -167,8 +167,8 @@ def quality_scale(axes: Axes, values: pd.Series) -> None:
 def utility_scale(panels: Iterable[Axes], values: pd.Series) -> bool:
     """Panels that share a utility axis: if models have collapsed, squeeze the empty range between them and the others.
 
-    A collapsed model has less than a quarter of the median utility. From 0 to a dotted line, the axis then takes a sixth of its
-    width; both parts are linear.
+    A collapsed model has less than a quarter of the median utility. From 0 to a dotted line, the axis then takes a
+    sixth of its width; both parts are linear.
 
     Returns:
         Whether there was a range worth squeezing.
