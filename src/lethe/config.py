@@ -222,7 +222,9 @@ class LoraConfig(Section):
         "all-linear", description="Names of the modules that get adapters; all-linear: every linear layer but the head."
     )
     frozen: Literal["float32", "bfloat16"] = Field(
-        "bfloat16", description="Precision of the frozen weights while training; adapters are fp32."
+        "bfloat16",
+        description="Precision of the frozen weights while training and, by rounding, of what is saved; adapters are fp32. "
+        "bfloat16 halves their memory and moves an fp32 model a little before the first step.",
     )
 
 

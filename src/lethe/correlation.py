@@ -21,7 +21,7 @@ STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
 def score_names(
     table: pd.DataFrame, methods: Iterable[str], temperatures: Iterable[float], forms: Iterable[str]
 ) -> list[str]:
-    """Scores of a token table: weights of methods, −log p, entropies, forms, and mutual information where it is stored."""
+    """Scores of a token table: weights of methods, −log p, entropies, forms; mutual information where it is stored."""
     names = [f"weight_{method}" for method in methods]
     names += ["-logprob", *map(entropy_column, temperatures), *forms]
     return names + ["mutual_information"] * ("mutual_information" in table.columns)
@@ -37,12 +37,8 @@ def resampled_pearson(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, counts:
     """
     # Standardised, so that no digits are lost in n Σx² − (Σx)², whatever the mean and scale.
     x, y = ((v - v.mean()) / (v.std() or 1.0) for v in (x.astype(float), y.astype(float)))
-    sums = np.column_stack(
-        [
-            np.bincount(cluster, weights=w, minlength=counts.shape[1])
-            for w in (np.ones_like(x), x, y, x * x, y * y, x * y)
-        ]
-    )
+    terms = (np.ones_like(x), x, y, x * x, y * y, x * y)
+    sums = np.column_stack([np.bincount(cluster, weights=term, minlength=counts.shape[1]) for term in terms])  # [S, 6]
     n, sx, sy, sxx, syy, sxy = (counts.astype(float) @ sums).T  # [B] each
     vx, vy = n * sxx - sx**2, n * syy - sy**2
     varies = (vx > 1e-12 * n**2) & (vy > 1e-12 * n**2)
@@ -101,10 +97,9 @@ def correlation_table(
                 pearson = resampled_pearson(values, positive, cluster, counts)
                 spearman = resampled_pearson(rankdata(order), positive, cluster, counts)
             auc = (area["auc"], area["low"], area["high"])
-            rows.append(
-                (label, score, *auc, *(2 * value - 1 for value in auc), *_interval(pearson), *_interval(spearman))
-                + (*area[["tokens", "positives", "samples"]], int(np.isnan(pearson[1:]).sum()), reason)
-            )
+            statistics = (*auc, *(2 * value - 1 for value in auc), *_interval(pearson), *_interval(spearman))
+            counted = area[["tokens", "positives", "samples"]]
+            rows.append((label, score, *statistics, *counted, int(np.isnan(pearson[1:]).sum()), reason))
     parts = [name + part for name in STATISTICS for part in ("", "_low", "_high")]
     columns = ["label", "score", *parts, "tokens", "positives", "samples", "resamples_undefined", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"reason": "string"})

@@ -68,7 +68,7 @@ def look_at_tokens(examples: list[Example], temperatures: tuple[float, ...]) -> 
                     }
                 )
             )
-        return pd.concat(context.gather(found), ignore_index=True)
+        return pd.concat(context.gather(found)).sort_values(["sample", "position"], ignore_index=True)
 
     return look
 

@@ -11,7 +11,7 @@ import pandas as pd
 from lethe.correlation import correlation_table
 from lethe.listing import Column, Layout
 from lethe.method import Weighting
-from lethe.tables import heading, main_table
+from lethe.tables import cell, heading, main_table
 from lethe.tokens import entropy_column
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
@@ -117,6 +117,13 @@ def form_table(
     return joined.merge(main_table(runs, METRICS), on=["model", "split", "method"], how="left")
 
 
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """With a column of text per metric: mean ± sd, and how many runs are undefined; missing where no method is."""
+    rows = table.to_dict("records")
+    texts = {name: [None if pd.isna(row["runs"]) else "".join(cell(row, name)) for row in rows] for name in METRICS}
+    return table.assign(**texts)
+
+
 def layout(bootstrap: int) -> Layout:
     """How the table is set."""
     columns = {
@@ -131,8 +138,7 @@ def layout(bootstrap: int) -> Layout:
         "runs": Column("n", ".0f", missing="–"),
     }
     for name in METRICS:
-        columns[f"{name}_mean"] = Column(heading(name), ".3f", spread=f"{name}_sd", missing="")
-        columns[f"{name}_n"] = Column("defined", ".0f", missing="")
+        columns[name] = Column(heading(name), missing="–")
     columns["reason"] = Column("remark", missing="", wide=True)
     return Layout(
         "Functional forms of predictive indecision as scores of tokens, and as weights of methods.",
@@ -143,9 +149,8 @@ def layout(bootstrap: int) -> Layout:
             "and r are those of H, and rescaled it would be ETW exactly. Methods whose entropy is divided by "
             f"another unit stand there too. Brackets: 95 % interval, {bootstrap} bootstrap resamples of whole "
             "answers.",
-            "Results are means ± standard deviations over n seeds, of which `defined` have a value; – and empty: no "
-            "method of the study weighs by this form. A raw form changes the scale of the forget loss, so compare "
-            "it at a strength of its own.",
+            "Results are means ± standard deviations over n seeds; –: no method of the study weighs by this form. A "
+            "raw form changes the scale of the forget loss, so compare it at a strength of its own.",
         ),
         ("model", "split", "label"),
     )

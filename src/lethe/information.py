@@ -1,7 +1,7 @@
 """What each method has to know: ground truth, a parser, the model's predictions, another model.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.4 of our specification). Everything is read off the classes that do the
-work, so the table cannot say what the code does not.
+Asked for by ETW's reviewers (arXiv 2604.17785; §9.4 of our specification). Everything is read off the classes that do
+the work, so the table cannot say what the code does not.
 """
 
 from collections.abc import Mapping
@@ -30,9 +30,10 @@ def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
     """One row per method.
 
     Columns: method, weighting, objective, retain (names in the config), formula (first line of the weighting's
-    docstring), a bool per SOURCES (of the weighting), loss_reference ("objective", "retain term", both or missing: parts of
-    the loss that need the starting model), vocabulary and temperature (of the predictive distribution; missing where
-    none is looked at; all values of a sweep), position and eos (which tokens are weighed, and what the end token is).
+    docstring), a bool per SOURCES (of the weighting), loss_reference ("objective", "retain term", both or missing:
+    parts of the loss that need the starting model), vocabulary and temperature (of the predictive distribution; missing
+    where none is looked at; all values of a sweep), position and eos (which tokens are weighed, and what the end token
+    is).
     """
     rows = []
     for name, method in methods.items():
@@ -46,14 +47,14 @@ def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
             {
                 "method": name,
                 **{part: next(iter(parts[part])) for part in ("weighting", "objective", "retain")},
-                "formula": type(weighting).__doc__.strip().splitlines()[0],
+                "formula": type(weighting).__doc__.strip().splitlines()[0].removesuffix("."),
                 **{source: source in weighting.information for source in SOURCES},
                 "loss_reference": ", ".join(part for part, needed in needs if needed) or None,
                 "vocabulary": _all(map(_vocabulary, variants)) if looks else None,
                 "temperature": _all(map(_temperature, variants)) if looks else None,
-                "position": "the prediction of each loss-bearing answer token"
+                "position": "prediction of the token"
                 if PREDICTIVE & set(weighting.information)
-                else "each loss-bearing answer token itself",
+                else "the token itself",
                 "eos": "in the loss; structural in the AUC",
             }
         )
@@ -88,8 +89,7 @@ def layout() -> Layout:
         "objective": Column("objective"),
         "retain": Column("retain term"),
         "loss_reference": Column("reference model in the loss", missing="–"),
-        "position": Column("taken from", wide=True),
-        "eos": Column("end token", wide=True),
+        "position": Column("taken from"),
     }
     return Layout(
         "What each method's weights are made of.",
@@ -99,7 +99,8 @@ def layout() -> Layout:
             "starting model on top is a column of its own; an objective such as npo also presses a whole sequence "
             "according to its likelihood, under any ω. Several values of T or of the vocabulary: those of the "
             "method's sweep.",
-            "Weights of a token of an answer come from the prediction of that token, given the question and the "
-            "answer so far, or from the token itself; the temperature enters the weight only, never the loss.",
+            "Every loss-bearing token of an answer has a weight, the end token included (in the AUC it is "
+            "structural): made from the prediction of the token, given the question and the answer so far, or from "
+            "the token itself. The temperature enters the weight only, never the loss.",
         ),
     )

@@ -96,7 +96,7 @@ def cell(row: Mapping, name: str, column: Column) -> str:
 
 
 def _number(value: float, form: str) -> str:
-    return f"{value:{form}}".replace("-", "−")
+    return f"{float(value):z{form}}".replace("-", "−")  # z: no −0.000
 
 
 def _rows(table: pd.DataFrame, layout: Layout, escape) -> list[list[str]]:

@@ -14,6 +14,7 @@ PACKAGES = (
     "datasets",
     "numpy",
     "pandas",
+    "peft",
     "scikit-learn",
     "scipy",
     "snakemake",

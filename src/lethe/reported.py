@@ -14,7 +14,7 @@ from lethe.listing import Column, Layout
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
 from lethe.roc import auc_table
-from lethe.tables import heading, main_table
+from lethe.tables import cell, heading, main_table
 from lethe.weightings.uniform import Uniform
 
 if TYPE_CHECKING:
@@ -76,19 +76,18 @@ def comparability(benchmark: Mapping, model: Mapping, split: str, limits: Mappin
     """
     differs = []
     if benchmark["name"] != "tofu":
-        differs.append(f"data are {benchmark['name']}, not TOFU")
+        differs.append(f"data: {benchmark['name']}")
     elif benchmark["authors"] is not None:
         differs.append(f"{len(benchmark['authors'])} of 200 authors")
     if split != SPLIT:
-        differs.append(f"{split}, not {SPLIT}")
+        differs.append(f"split: {split}")
     if model["source"] != "checkpoints":
-        differs.append(f"starting model is made here (source {model['source']}), not {FULL}")
+        differs.append(f"starting model: made here from source {model['source']}")
     else:
-        if model["full"]["repository"] != FULL:
-            differs.append(f"starting model is {model['full']['repository'] or 'a local folder'}, not {FULL}")
         retain = model["retain"].get("retain90", {"repository": None})
-        if retain["repository"] != RETAIN:
-            differs.append(f"retain model is {retain['repository'] or 'no hub checkpoint'}, not {RETAIN}")
+        for what, here, there in (("starting", model["full"], FULL), ("retain", retain, RETAIN)):
+            if here["repository"] != there:
+                differs.append(f"{what} model: {here['repository'] or 'not of the hub'}")
     if limits:
         differs.append("not all rows are evaluated")
     return f"not comparable: {'; '.join(differs)}" if differs else "yes"
@@ -105,10 +104,11 @@ def our_auc(table: pd.DataFrame, labels: Iterable[str], names: Mapping[str, str]
     for label in labels:
         auc = auc_table(table, [label], scores.values(), bootstrap=0).set_index("score")["auc"]
         values = {paper: auc[score] for paper, score in scores.items()}
-        rivals = [values[name] for name in RIVALS if name in values]
-        margin = values["ETW"] - max(rivals) if "ETW" in values and rivals else np.nan
+        second = max((name for name in RIVALS if name in values), key=values.get, default=None)
+        margin = values["ETW"] - values[second] if second and "ETW" in values else np.nan
         rows.append((label, AUC, "Imp", known.get("Imp"), values.get("Imp", np.nan)))
-        rows.append((label, MARGIN, "ETW", known.get("ETW") if np.isfinite(margin) else None, margin))
+        pair = f"{known['ETW']} − {known[second]}" if second and "ETW" in known else None
+        rows.append((label, MARGIN, "ETW", pair, margin))
     return pd.DataFrame(rows, columns=["label", "quantity", "paper_method", "our_method", "mean"])
 
 
@@ -149,18 +149,18 @@ def reported_table(runs: pd.DataFrame, auc: pd.DataFrame, names: Mapping[str, st
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """With columns for readers: quantity_heading, reported_text (relation and number), ours (mean ± sd).
+    """With columns for readers: quantity_heading, reported_text (relation and number), ours.
 
-    `–` where the study lacks the method, `undefined` where its runs have no value.
+    `ours` is mean ± sd and how many runs are undefined, or – where the study lacks the method.
     """
 
     def ours(row: Mapping) -> str:
         if pd.isna(row["our_method"]):
             return "–"
-        if pd.isna(row["mean"]):
-            return "undefined"
-        spread = f" ± {row['sd']:.3f}" if not pd.isna(row["sd"]) else ""
-        return f"{row['mean']:.3f}{spread}".replace("-", "−")
+        if row["quantity"] not in METRICS:
+            return "undefined" if pd.isna(row["mean"]) else f"{row['mean']:.3f}".replace("-", "−")
+        parts = {f"{row['quantity']}_{part}": row[part] for part in ("mean", "sd", "n")}
+        return "".join(cell(parts | {"runs": row["runs"]}, row["quantity"]))
 
     names = {metric: heading(metric) for metric in METRICS}
     rows = table.to_dict("records")
@@ -194,7 +194,8 @@ def layout(names: Mapping[str, str]) -> Layout:
             "reading note; most likely one run each. Here: mean ± standard deviation over the n runs with a value; "
             "– where the study lacks the method.",
             "Methods are matched by name. The paper's GA is uniform weighting × ascent × nll, i.e. gradient ascent "
-            f"with a retain term (GradDiff), {ga}.",
+            f"with a retain term, elsewhere called GradDiff; {ga}. Comparable is TOFU with all authors and rows, "
+            f"{SPLIT}, from {FULL}, against {RETAIN}.",
             "AUC: of the weights at the starting model, which no seed changes; the margin is ETW's AUC less the "
             f"highest of {', '.join(RIVALS)} in this study. The paper's label source, learning rate, epochs, "
             "strength and temperature are unknown, so even comparable rows may differ for these reasons.",

@@ -1,8 +1,8 @@
 """Is the difference to another method more than chance? Paired tests over seeds, and over forget samples.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.3 of our specification). The paper compares single runs. Seeds are few
-and samples are many, so both are tested: seeds say whether training again would show it, samples whether other questions
-would, authors being the units that questions come in.
+Asked for by ETW's reviewers (arXiv 2604.17785; §9.3 of our specification). The paper compares single runs. Seeds are
+few and samples are many, so both are tested: seeds say whether training again would show it, samples whether other
+questions would, authors being the units that questions come in.
 """
 
 from collections.abc import Mapping
@@ -139,8 +139,8 @@ def sample_values(samples: pd.DataFrame) -> pd.DataFrame:
         samples: per-sample table with column run = "full", "retain" or "<method>/seed<n>".
 
     Returns:
-        Index sample, columns (metric of SAMPLE_METRICS, method). The truth ratio's distance is taken for each run, before
-        the average. A value that is undefined in any seed is NaN.
+        Index sample, columns (metric of SAMPLE_METRICS, method). The truth ratio's distance is taken for each run,
+        before the average. A value that is undefined in any seed is NaN.
     """
     require(samples, ["set", "sample", "run", "prob", "truth_ratio", "rouge_l_recall"], "samples table")
     forget = samples[samples["set"] == "forget"]
@@ -272,7 +272,8 @@ def seed_layout(method: str, seeds: int) -> Layout:
             f"difference: {method} is lower or higher by the corrected t-test at {LEVEL}; otherwise a difference is "
             "not shown, which does not mean that there is none. Arrows: where the metric is better.",
             f"With n seeds the two-sided Wilcoxon test cannot fall below 2/2^n: {2 / 2**seeds:.3g} for the study's "
-            f"{seeds}; 0.0625 for 5, 0.031 for 6. With fewer than 2 common seeds nothing is tested.",
+            f"{seeds}; 0.0625 for 5, 0.031 for 6. The t-test has n − 1 degrees of freedom; with fewer than 2 common "
+            "seeds nothing is tested.",
         ),
         ("model", "split", "metric_heading"),
     )

@@ -37,6 +37,11 @@ class Reference:
         """[N, H] states of the examples' answer tokens, one example after the other, fp32."""
         return torch.cat([self.hidden[example.sample] for example in examples]).to(device, torch.float32)
 
+    def head_on(self, device: torch.device) -> torch.Tensor | None:
+        """The head on a device, where it stays: it is as large as the model's own."""
+        self.head = None if self.head is None else self.head.to(device)
+        return self.head
+
 
 @dataclass
 class Refusals:
@@ -117,7 +122,7 @@ class Unlearning:
         """Weights of all forget tokens under the current model, as a training step would give them now.
 
         Returns:
-            Columns sample, position, token_id, logprob (nats), weight; on every process.
+            Columns sample, position, token_id, logprob (nats), weight, ordered by the first two; on every process.
         """
         found = []
         for part in context.micro_batches(self.forget, context.share(len(self.forget))):
@@ -136,7 +141,8 @@ class Unlearning:
                     }
                 )
             )
-        return pd.concat(context.gather(found), ignore_index=True)
+        table = pd.concat(context.gather(found))
+        return table.sort_values(["sample", "position"], ignore_index=True)
 
     def _forward(self, part: np.ndarray, context: Context, training: bool) -> tuple[ForgetTokens, TokenBatch]:
         """Run the model on some forget rows: tokens with gradient for the objective, without it for the weighting."""
@@ -178,7 +184,7 @@ class Unlearning:
                 if objective.teacher:
                     kept = self.starting.forget
                     tokens.reference_hidden = kept.of([self.forget[row] for row in part], context.device)
-                    tokens.reference_head = kept.head.to(context.device)
+                    tokens.reference_head = kept.head_on(context.device)
                 if objective.refusals:
                     tokens.refusal = self._refuse(part, context)
                 loss = self.losses(tokens, weights, batch).sum() / units
@@ -213,7 +219,7 @@ class Unlearning:
                 if term.reference:
                     kept = self.starting.retain
                     retain_tokens.reference_hidden = kept.of(examples, context.device)
-                    retain_tokens.reference_head = None if kept.head is None else kept.head.to(context.device)
+                    retain_tokens.reference_head = kept.head_on(context.device)
                 loss = term.losses(retain_tokens).sum() / tokens
             (self.method.retain_strength * loss).backward()
             total += loss.item()

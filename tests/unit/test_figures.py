@@ -459,7 +459,7 @@ def searched(runs: pd.DataFrame) -> pd.DataFrame:
     for model, split in dict.fromkeys(zip(runs["model"], runs["split"], strict=True)):
         for k in range(4):
             quality = np.nan if k == 3 else 3.0 - k
-            rows.append((model, split, "ETW", f"temperature={k}", k == 1, 0.55 + 0.01 * k, quality))
+            rows.append((model, split, "ETW", f"temperature={k}", k == 1, 0.5 + k / 64, quality))
     names = ["model", "split", "method", "point", "chosen", "model_utility", "neg_log10_fq"]
     return pd.DataFrame(rows, columns=names)
 
@@ -468,14 +468,16 @@ def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chos
     figure = etw_fig6.draw(runs, METHODS, searched(runs))
     for axes, before in zip(panels(figure), panels(figures["fig6"]), strict=True):
         tried = [line for line in axes.lines if line.get_label() == "_tried ETW"]
-        assert [line.get_xydata()[0].tolist() for line in tried] == [[0.55, 3], [0.56, 2], [0.57, 1]]
+        assert [line.get_xydata()[0].tolist() for line in tried] == [[0.5, 3], [0.515625, 2], [0.53125, 1]]
         assert {line.get_markerfacecolor() for line in tried} == {"none"}
         assert {to_hex(line.get_markeredgecolor()).upper() for line in tried} == {style.colour("ETW")}
         smallest_run = min(line.get_markersize() for line in before.lines if line.get_marker() != "None")
         assert all(line.get_markersize() <= smallest_run for line in tried)
-        assert curves(axes)["_chosen ETW"].get_xydata().tolist() == [[0.56, 2]]
+        assert curves(axes)["_chosen ETW"].get_xydata().tolist() == [[0.515625, 2]]
         assert len(axes.lines) == len(before.lines) + 4  # the runs are drawn as before
-        assert "1 of 4 configurations undefined (ETW 1)" in " ".join(text.get_text() for text in axes.texts)
+        assert "1 of 4 configurations undefined (ETW 1)" in " ".join(
+            " ".join(text.get_text().split()) for text in axes.texts
+        )
     title = figure.legends[0].get_title().get_text()
     assert "hollow: configurations tried" in title
     assert "hollow" not in figures["fig6"].legends[0].get_title().get_text()

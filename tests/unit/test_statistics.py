@@ -446,9 +446,7 @@ def test_kl_to_lowered_targets_by_hand():
 def test_targets_lowered_by_nothing_give_the_plain_kl():
     hidden, head, targets = inputs()
     reference_hidden, reference_head, _ = inputs(width=17, seed=5)
-    plain, lowered = (
-        token_kl(hidden, head, reference_hidden, reference_head, 7, x) for x in (None, (targets, 0.0))
-    )
+    plain, lowered = (token_kl(hidden, head, reference_hidden, reference_head, 7, x) for x in (None, (targets, 0.0)))
     assert torch.equal(plain, lowered)
     assert not torch.equal(plain, token_kl(hidden, head, reference_hidden, reference_head, 7, (targets, 1.0)))
 

@@ -129,7 +129,7 @@ rule etw_fig4:
     input:
         table=TOKEN_TABLE,
         records="results/{study}/prepare/records.parquet",
-        code=lib("figures/etw_fig4", "figures/style", "samples"),
+        code=lib("figures/etw_fig4", "figures/token_text", "figures/style", "samples"),
     output:
         png="results/{study}/etw_fig4/{model}/{split}.png",
         svg=report(

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lethe import listing
 from lethe.config import MethodConfig
-from lethe.form_table import form_of, form_statistics, form_table, layout
+from lethe.form_table import form_of, form_statistics, form_table, layout, readable
 from lethe.io import read_json, read_table
 from lethe.provenance import provenance
 from lethe.results import read_runs
@@ -24,7 +24,7 @@ for place, path in zip(params.places, snakemake.input.tables, strict=True):
     used = {name: form_of(method.weighting) for name, method in methods.items()}
     forms[model, split] = {name: form for name, form in used.items() if form is not None}
 listing.write(
-    form_table(pd.concat(statistics, ignore_index=True), read_runs(snakemake.input.runs), forms),
+    readable(form_table(pd.concat(statistics, ignore_index=True), read_runs(snakemake.input.runs), forms)),
     Path(snakemake.output.csv).with_suffix(""),
     layout(params.bootstrap),
     provenance(snakemake.config),

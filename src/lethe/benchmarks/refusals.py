@@ -55,16 +55,18 @@ def read_lines(path: str | Path | None) -> tuple[str, ...]:
 
 
 def refuse(records: list[Record], lines: tuple[str, ...], seed: int) -> list[Record]:
-    """The same questions with a refusal for an answer, drawn with `seed`; everything else of the records is dropped."""
-    drawn = np.random.default_rng([seed, 2]).integers(len(lines), size=len(records))
+    """The same questions with a refusal for an answer; everything else of the records is dropped.
+
+    The draw depends on the seed and the record's id alone, so a question has the same refusal in every split.
+    """
     return [
         replace(
             record,
-            answer=lines[i],
+            answer=lines[np.random.default_rng([seed, *record.id.encode()]).integers(len(lines))],
             paraphrased_question=None,
             paraphrased_answer=None,
             perturbed_answers=(),
             spans=None,
         )
-        for record, i in zip(records, drawn, strict=True)
+        for record in records
     ]

@@ -110,7 +110,11 @@ def _strip(page: Axes, answer: pd.DataFrame, broken: list, y: float, marked: dic
         for i, x, w in line:
             kind, edge = marked.get(answer["position"][i], ("", "none"))
             face = to_hex(SHADES(shares[i]))
-            page.add_patch(Rectangle((x, y + 0.4), w, ROW - 0.8, facecolor=face, edgecolor=edge, linewidth=1.6, zorder=1.5 if kind else 1))
+            page.add_patch(
+                Rectangle(
+                    (x, y + 0.4), w, ROW - 0.8, facecolor=face, edgecolor=edge, linewidth=1.6, zorder=1.5 if kind else 1
+                )
+            )
             _text(page, x + w / 2, y + ROW / 2, shown(answer.iloc[i]), ha="center")
             if kind:
                 _text(page, x + w / 2, y + ROW + 4.5, "▲", ha="center", color=edge)

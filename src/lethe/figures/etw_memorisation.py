@@ -1,4 +1,4 @@
-"""AUC of the weightings over the fine-tuning that makes the starting model: temperature matters once data are memorised.
+"""AUC of the weightings over the fine-tuning that makes the starting model: when does temperature matter?
 
 A figure of our own (our specification §8.1); it tells under which condition the margin of ETW (arXiv 2604.17785,
 Fig. 2) is to be expected.
@@ -71,7 +71,11 @@ def _looks(temperatures: list[float]) -> dict[str, dict]:
         shade = TEMPERATURES(i / max(len(temperatures) - 1, 1))
         looks[f"ETW, T = {temperature:g}"] = {"color": shade, "marker": MARKERS[i % len(MARKERS)]}
     for name, look in style.looks(["Imp", "WGA", "SatImp"]).items():
-        looks[name] = {"color": look.colour, "marker": None, "linestyle": {"Imp": "--", "WGA": "-.", "SatImp": ":"}[name]}
+        looks[name] = {
+            "color": look.colour,
+            "marker": None,
+            "linestyle": {"Imp": "--", "WGA": "-.", "SatImp": ":"}[name],
+        }
     return looks
 
 
