@@ -188,7 +188,7 @@ body {{ font: 14px sans-serif; margin: 1.5em; }}
 p {{ max-width: 60em; }}
 table {{ border-collapse: collapse; }}
 th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; white-space: nowrap; vertical-align: top; }}
-th {{ position: sticky; top: 0; background: #fff; }}
+th {{ position: sticky; top: 0; background: #fff; white-space: normal; vertical-align: bottom; }}
 .number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 .text, .wide {{ text-align: left; }}
 .wide {{ white-space: normal; min-width: 16em; }}

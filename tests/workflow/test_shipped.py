@@ -7,6 +7,8 @@ import nbformat
 import pytest
 import yaml
 
+from lethe.config import load
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
 
@@ -31,7 +33,9 @@ def test_dry_run(config, tmp_path):
         *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
         *("--configfile", str(config), "--dry-run", "--cores", "2"),
     )
-    runs = len(study["models"]) * len(study["splits"]) * len(study["methods"]) * len(study["seeds"])
+    methods = load(study).methods
+    per_model = len(methods) * len(study["seeds"]) + sum(len(method.points()) for method in methods.values())
+    runs = len(study["models"]) * len(study["splits"]) * per_model
     assert f"unlearn {runs}" in " ".join(output.split())
 
 

@@ -1,0 +1,85 @@
+"""The table of information sources says what the classes say."""
+
+import pytest
+
+from lethe.config import MethodConfig
+from lethe.information import SOURCES, information_table, layout
+from lethe.listing import escape_tex
+from lethe.objectives import OBJECTIVES
+from lethe.retain import RETAIN_TERMS
+from lethe.weightings import WEIGHTINGS
+
+
+def method(weighting="uniform", objective="ascent", retain="nll", **more) -> MethodConfig:
+    return MethodConfig(weighting=weighting, objective=objective, retain=retain, **more)
+
+
+@pytest.fixture
+def table():
+    return information_table(
+        {
+            "GA": method(retain="none"),
+            "WGA": method("confidence"),
+            "TNPO": method("tnpo"),
+            "NPO": method(objective="npo", retain="kl"),
+            "UNDIAL": method(objective="undial"),
+            "SCN": method("spacy_nouns"),
+            "ETW": method({"entropy": {"temperature": 2.0}}),
+            "top": method({"spread": {"form": {"top_k_entropy": {"k": 10, "temperature": 1.5}}}}),
+            "MI": method("mutual_information"),
+            "Oracle": method("spans"),
+        }
+    ).set_index("method")
+
+
+def test_sources_are_those_of_the_papers_table(table):
+    found = {name: [source for source in SOURCES if row[source]] for name, row in table.iterrows()}
+    assert found == {
+        "GA": [],
+        "WGA": ["gold-token confidence"],
+        "TNPO": ["gold-token confidence", "reference model"],
+        "NPO": [],
+        "UNDIAL": [],
+        "SCN": ["parser"],
+        "ETW": ["predictive distribution"],
+        "top": ["predictive distribution"],
+        "MI": ["predictive distribution"],
+        "Oracle": ["ground truth"],
+    }
+
+
+def test_the_loss_says_itself_what_it_needs(table):
+    needs = table["loss_reference"]
+    assert (needs["NPO"], needs["UNDIAL"]) == ("objective, retain term", "objective")
+    assert needs[["GA", "ETW", "TNPO"]].isna().all()
+
+
+def test_definitions(table):
+    assert table.loc["ETW", ["vocabulary", "temperature"]].tolist() == ["full", "2"]
+    assert table.loc["top", ["vocabulary", "temperature"]].tolist() == ["top 10", "1.5"]
+    assert table.loc["MI", ["vocabulary", "temperature"]].tolist() == ["full", "1"]
+    assert table.loc[["GA", "WGA", "SCN"], ["vocabulary", "temperature"]].isna().all(axis=None)
+    assert table.loc["ETW", "position"] == table.loc["WGA", "position"] == "prediction of the token"
+    assert table.loc["SCN", "position"] == table.loc["Oracle", "position"] == "the token itself"
+    assert set(table["eos"]) == {"in the loss; structural in the AUC"}
+    assert table.loc["ETW", "formula"].startswith("ω = n · H / Σ H")
+
+
+def test_a_sweep_shows_all_its_values():
+    swept = method("entropy", sweep={"weighting.temperature": [0.5, 2.0], "strength": [0.1, 1.0]})
+    row = information_table({"ETW": swept}).iloc[0]
+    assert row["temperature"] == "0.5, 2"
+    assert row["vocabulary"] == "full"
+
+
+@pytest.mark.parametrize("registry", [WEIGHTINGS, OBJECTIVES, RETAIN_TERMS])
+def test_every_part_can_be_set(registry):
+    for cls in registry.values():
+        assert cls.__doc__ or cls.__base__ is not object
+    for cls in WEIGHTINGS.values():
+        assert set(cls.information) <= {*SOURCES, "none"}, cls
+        assert escape_tex(cls.__doc__.strip().splitlines()[0]).isascii(), cls
+
+
+def test_the_layout_fits_the_table(table):
+    assert set(layout().columns) <= set(table.reset_index())

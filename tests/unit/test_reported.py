@@ -1,0 +1,150 @@
+"""The paper's numbers are those of the paper, ours stand beside them, and only the same set-up is comparable."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp
+from sklearn.metrics import roc_auc_score
+
+from lethe.config import MethodConfig
+from lethe.reported import (
+    FULL,
+    MAIN,
+    MARGIN,
+    METRICS,
+    REPORTED,
+    RETAIN,
+    comparability,
+    layout,
+    our_auc,
+    our_names,
+    readable,
+    reported_table,
+)
+
+TOFU = {"name": "tofu", "authors": None}
+CHECKPOINTS = {
+    "source": "checkpoints",
+    "full": {"repository": FULL, "path": None},
+    "retain": {"retain90": {"repository": RETAIN, "path": None}},
+}
+
+
+def method(weighting="uniform", objective="ascent", retain="nll") -> MethodConfig:
+    return MethodConfig(weighting=weighting, objective=objective, retain=retain)
+
+
+METHODS = {
+    "GA": method(retain="none"),
+    "GradDiff": method(),
+    "etw": method("entropy"),
+    "Imp": method("importance"),
+    "NPO": method(objective="npo"),
+}
+
+
+def test_reported_numbers_agree_with_each_other():
+    for fq, utility, aggregate, _ in MAIN.values():
+        assert fq * utility == pytest.approx(aggregate, abs=0.005)  # Agg. = −log10 FQ × ΔMU, of rounded factors
+    # −log10 FQ lies on the lattice of the exact KS test of 400 samples against 400
+    for method_, k in {"GA": 52, "WGA": 49, "SatImp": 54, "SCN": 53, "ETW": 27}.items():
+        p = ks_2samp(np.arange(400), np.arange(400) + k - 0.5).pvalue
+        assert -np.log10(p) == pytest.approx(MAIN[method_][0], abs=6e-4)
+    assert {(r.method, r.quantity, r.value, r.relation) for r in REPORTED if r.quantity not in METRICS} == {
+        ("Imp", "AUC", 0.66, ""),
+        ("ETW", MARGIN, 0.06, "≥"),
+    }
+
+
+def test_ga_is_matched_by_its_parts_and_others_by_name():
+    names = our_names(METHODS)
+    assert names == {"GA": "GradDiff", "ETW": "etw", "Imp": "Imp"}
+    assert "GA" not in our_names({"GA": method(retain="none")})  # retain-free ascent is not the paper's GA
+    assert "here GradDiff" in " ".join(layout(names).notes) or "GradDiff" in " ".join(layout(names).notes)
+    assert "lacks" in " ".join(layout({}).notes)
+
+
+def test_the_same_set_up_is_comparable():
+    assert comparability(TOFU, CHECKPOINTS, "forget10", {}) == "yes"
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "change", "split", "limits", "reason"),
+    [
+        ({"name": "fictional"}, {}, "forget10", {}, "data: fictional"),
+        ({"name": "tofu", "authors": [1, 2]}, {}, "forget10", {}, "2 of 200 authors"),
+        (TOFU, {}, "forget05", {}, "split: forget05"),
+        (TOFU, {"source": "gguf"}, "forget10", {}, "starting model: made here from source gguf"),
+        (TOFU, {"full": {"repository": "x/y"}}, "forget10", {}, "starting model: x/y"),
+        (TOFU, {"full": {"repository": None}}, "forget10", {}, "starting model: not of the hub"),
+        (TOFU, {"retain": {"retain90": {"repository": "x/z"}}}, "forget10", {}, "retain model: x/z"),
+        (TOFU, {"retain": {}}, "forget10", {}, "retain model: not of the hub"),
+        (TOFU, {}, "forget10", {"retain": 40}, "not all rows are evaluated"),
+    ],
+)
+def test_what_differs_is_named(benchmark, change, split, limits, reason):
+    verdict = comparability(benchmark, copy.deepcopy(CHECKPOINTS) | change, split, limits)
+    assert verdict == f"not comparable: {reason}"
+
+
+@pytest.fixture
+def tokens() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    informative = rng.random(200) < 0.3
+    return pd.DataFrame(
+        {
+            "sample": np.repeat([f"s{i}" for i in range(10)], 20),
+            "eos": False,
+            "logprob": -rng.gamma(1, 1, 200),
+            "informative_gold": pd.array(informative, dtype="boolean"),
+            "weight_etw": rng.gamma(1 + 3 * informative),
+            "weight_Imp": rng.gamma(1 + 1 * informative),
+            "weight_WGA": rng.gamma(2 - informative),
+        }
+    )
+
+
+def test_margin_is_over_the_second_of_the_papers_methods(tokens):
+    found = our_auc(tokens, ["gold"], {"ETW": "etw", "Imp": "Imp", "WGA": "WGA", "GA": "GradDiff"})
+    positive = tokens["informative_gold"].to_numpy(bool)
+    auc = {name: roc_auc_score(positive, tokens[f"weight_{name}"]) for name in ("etw", "Imp", "WGA")}
+    assert auc["WGA"] < auc["Imp"] < auc["etw"]
+    assert found["mean"].tolist() == pytest.approx([auc["Imp"], auc["etw"] - auc["Imp"]])
+    assert found["our_method"].tolist() == ["Imp", "etw − Imp"]
+
+
+@pytest.mark.parametrize("names", [{}, {"ETW": "etw"}, {"WGA": "WGA"}])
+def test_without_the_methods_there_is_no_auc(tokens, names):
+    found = our_auc(tokens, ["gold"], names)
+    assert found["mean"].isna().all()
+    assert found["our_method"].isna().all()
+
+
+def test_ours_beside_theirs(tokens):
+    rows = [
+        ("m", "forget10", "full", pd.NA, 9.0, 0.0, np.nan, 100.0),
+        ("m", "forget10", "GradDiff", 0, 2.0, 4.0, 8.0, 40.0),
+        ("m", "forget10", "GradDiff", 1, 4.0, 6.0, np.nan, 50.0),
+        ("m", "forget10", "etw", 0, 0.5, -1.0, np.nan, 9.0),
+    ]
+    runs = pd.DataFrame(rows, columns=["model", "split", "method", "seed", *METRICS]).astype({"seed": "Int64"})
+    names = our_names(METHODS)
+    auc = our_auc(tokens, ["gold"], names).assign(model="m", split="forget10")
+    table = reported_table(runs, auc, names)
+    assert len(table) == len(REPORTED)
+    by = table.set_index(["paper_method", "quantity"])
+    assert by.loc[("GA", "neg_log10_fq"), ["our_method", "reported", "mean", "n"]].tolist() == [
+        "GradDiff",
+        2.639,
+        3.0,
+        2,
+    ]
+    shown = readable(table).set_index(["paper_method", "quantity"])
+    assert shown.loc[("GA", "aggregate"), "ours"] == "8.000; undefined (1 of 2)"
+    assert shown.loc[("ETW", "aggregate"), "ours"] == "undefined (1 of 1)"
+    assert shown.loc[("ETW", "delta_mu"), "ours"] == "−1.00"
+    assert shown.loc[("SatImp", "neg_log10_fq"), "ours"] == "–"
+    assert shown.loc[("ETW", MARGIN), "reported_text"] == "≥ 0.06"
+    assert set(layout(names).columns) - {"comparable"} <= set(readable(table))
