@@ -23,7 +23,7 @@ class Form(Part):
 
     @property
     def column(self) -> str:
-        """Name of the token table's column: prefix, own hyper-parameters, temperature; e.g. `top_k_entropy_k10_T1.0`."""
+        """Name of the token table's column: prefix, own hyper-parameters, T; e.g. `top_k_entropy_k10_T1.0`."""
         own = [f"{key}{value}" for key, value in self.model_dump().items() if key != "temperature"]
         return "_".join([self.prefix, *own, f"T{float(self.temperature)}"])
 

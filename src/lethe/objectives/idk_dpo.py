@@ -1,8 +1,8 @@
 """IdkDPO: prefer "I don't know" to the answer that is to be forgotten.
 
 Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290) as used for TOFU (Maini et al. 2024,
-arXiv 2401.06121; Zhang et al. 2024, arXiv 2404.05868), in the form of locuslab/open-unlearning. Departs from it in that a
-question keeps its refusal for the whole study (`lethe.benchmarks.refusals`) instead of a new draw per epoch: so the
+arXiv 2401.06121; Zhang et al. 2024, arXiv 2404.05868), in the form of locuslab/open-unlearning. Departs from it in that
+a question keeps its refusal for the whole study (`lethe.benchmarks.refusals`) instead of a new draw per epoch: so the
 starting model's log-probabilities are stored once, and no second model is run.
 """
 

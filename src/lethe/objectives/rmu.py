@@ -1,8 +1,8 @@
 """RMU: turn the inner representation of forget tokens into one random direction.
 
 Li et al. 2024 (arXiv 2403.03218); layer and steering are locuslab/open-unlearning's, which trains all parameters and
-pairs it with the retain term `embed_diff`. Departs from that code: its per-sample mean is broken by broadcasting, and it
-reads the states *at* the answer tokens where Lethe reads those that predict them.
+pairs it with the retain term `embed_diff`. Departs from that code: its per-sample mean is broken by broadcasting, and
+it reads the states *at* the answer tokens where Lethe reads those that predict them.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """UNDIAL: learn the starting model's own predictions, with the logit of each gold token lowered.
 
 Dong et al. 2024 (arXiv 2402.10052); β as in locuslab/open-unlearning, which uses no retain term and learning rate 1e-4
-with it. Departs from that code in two ways: it averages over prompt and padding too, and at ignored positions lowers the
-logit of the vocabulary's last entry. The starting model's hidden states are stored once; no second model is run.
+with it. Departs from that code in two ways: it averages over prompt and padding too, and at ignored positions lowers
+the logit of the vocabulary's last entry. The starting model's hidden states are stored once; no second model is run.
 """
 
 from pydantic import Field

@@ -1,7 +1,7 @@
 """RMU's retain term: keep a layer's output on retain rows where the starting model had it.
 
-Li et al. 2024 (arXiv 2403.03218); EMBED_DIFF in locuslab/open-unlearning. The starting model's states are stored once by
-the `reference` rule.
+Li et al. 2024 (arXiv 2403.03218); EMBED_DIFF in locuslab/open-unlearning. The starting model's states are stored once
+by the `reference` rule.
 """
 
 from pydantic import Field

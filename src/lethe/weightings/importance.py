@@ -12,7 +12,7 @@ from lethe.method import TokenBatch, Weighting
 
 
 class Importance(Weighting):
-    """ω = (1 − p)^β, p the probability of the token under the current model; not normalised, as in the authors' code."""
+    """ω = (1 − p)^β, p the probability of the token under the current model; not normalised, as by the authors."""
 
     information = ("gold-token confidence",)
     exponent: float = Field(1.0, gt=0, description="β in ω = (1 − p)^β, without unit.")

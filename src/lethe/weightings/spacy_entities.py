@@ -1,4 +1,4 @@
-"""SCE: only named entities are forgotten, as a parser sees them; see `spacy_nouns` for what is known of the baseline."""
+"""SCE: only named entities are forgotten, as a parser sees them; what is known of the baseline: `spacy_nouns`."""
 
 import numpy as np
 import pandas as pd
