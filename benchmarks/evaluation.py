@@ -25,9 +25,10 @@ from measure_peak import (
     Stopwatch,
     argument_parser,
     compare,
-    device_of,
     finish,
+    llama_arguments,
     markdown,
+    problem_of,
     relative_difference,
 )
 from torch.nn.functional import cross_entropy
@@ -241,12 +242,9 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
     add("--data", help="folder with TOFU's JSON files; needs --model (the invented benchmark)")
     add("--limit", type=int, help="rows of each set (all)")
     add("--authors", type=int, default=40, help="of the invented benchmark (%(default)s)")
-    add("--hidden", type=int, default=256, help="of the random Llama (%(default)s)")
-    add("--layers", type=int, default=4, help="of the random Llama (%(default)s)")
-    add("--vocab", type=int, default=32000, help="of the random Llama, at least (%(default)s)")
     add("--max-new-tokens", type=int, default=200, help="longest generation (%(default)s)")
     add("--tokens-per-batch", type=int, default=4096, help="Lethe's batches (%(default)s)")
-    add("--precision", choices=list(TOLERANCE), default="float32", help="(%(default)s)")
+    llama_arguments(parser)
     arguments = parser.parse_args(argv)
     if arguments.data is not None and arguments.model is None:
         parser.error("--data needs --model: TOFU has no text to learn a random model's tokenizer from")
@@ -254,9 +252,8 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
         folder = getattr(arguments, name)
         if folder is not None and not Path(folder).is_dir():
             parser.error(f"--{name}: {folder} is not a folder")
-    device = device_of(arguments.device)
-    sizes = [field for field in Problem.__dataclass_fields__ if field != "device"]
-    problem = Problem(**{key: getattr(arguments, key) for key in sizes}, device=device)
+    problem = problem_of(Problem, arguments)
+    device = problem.device
     ways = {"plain": partial(plain, problem), "Lethe": partial(lethe, problem)}
     # A whole evaluation is long: the memory pass is warm-up enough.
     outcome = compare(ways, device, arguments.threads, arguments.repetitions, warm_up=0, isolated=isolated)

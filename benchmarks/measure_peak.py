@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -38,6 +39,7 @@ MIB = 2**20
 Values = Mapping[str, torch.Tensor | np.ndarray | float]
 Pass = Callable[[], tuple[dict[str, float], Values]]
 Way = Callable[[], Pass]
+Problem = TypeVar("Problem")
 
 
 # --- one pass -----------------------------------------------------------------------------------------------
@@ -268,6 +270,21 @@ def argument_parser(module_doc: str, repetitions: int) -> argparse.ArgumentParse
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU if there is one")
     add("--json", type=Path, metavar="FILE", help="also write the report as JSON")
     return parser
+
+
+def llama_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of benchmarks that run a random Llama."""
+    add = parser.add_argument
+    add("--vocab", type=int, default=32000, help="words of the random Llama; Llama 3 has 128256 (%(default)s)")
+    add("--hidden", type=int, default=256, help="its hidden size (%(default)s)")
+    add("--layers", type=int, default=4, help="its decoder layers (%(default)s)")
+    add("--precision", choices=["float32", "bfloat16"], default="float32", help="of the forward pass (%(default)s)")
+
+
+def problem_of(cls: type[Problem], arguments: argparse.Namespace) -> Problem:
+    """A benchmark's dataclass of sizes, from the options of the same names."""
+    sizes = {field.name: getattr(arguments, field.name) for field in fields(cls) if field.name != "device"}
+    return cls(**sizes, device=device_of(arguments.device))
 
 
 def device_of(name: str) -> torch.device:

@@ -9,26 +9,44 @@ profiles. `workflow/schemas/config.schema.json` is generated from these classes;
 
 import itertools
 import json
+import math
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from lethe.choice import choice, suggest
 from lethe.errors import ConfigError
 from lethe.forms import FORMS, Form
-from lethe.method import Objective, RetainTerm, Weighting
+from lethe.method import Objective, Part, RetainTerm, Weighting
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+REGISTRIES: dict[type[Part], Mapping[str, type[Part]]] = {
+    Weighting: WEIGHTINGS,
+    Objective: OBJECTIVES,
+    RetainTerm: RETAIN_TERMS,
+    Form: FORMS,
+}
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 Precision = Literal["auto", "float32", "bfloat16"]
 FormList = list[choice(FORMS, "form", Form)]
-ForgetSplit = Annotated[str, Field(pattern=r"^forget\d\d$")]
+ForgetSplit = Annotated[str, Field(pattern=r"^forget(0[1-9]|[1-9]\d)$")]
 
 
 class Section(BaseModel):
@@ -223,8 +241,8 @@ class LoraConfig(Section):
     )
     frozen: Literal["float32", "bfloat16"] = Field(
         "bfloat16",
-        description="Precision of the frozen weights while training and, by rounding, of what is saved; adapters are fp32. "
-        "bfloat16 halves their memory and moves an fp32 model a little before the first step.",
+        description="Precision of the frozen weights while training and, by rounding, of what is saved; adapters are "
+        "fp32. bfloat16 halves their memory and moves an fp32 model a little before the first step.",
     )
 
 
@@ -251,6 +269,26 @@ class TrainingConfig(Section):
     lora: LoraConfig | None = Field(None, description="Train low-rank adapters; null trains all weights.")
 
 
+def _sweep_value(value: Any) -> bool | int | float | str:
+    """A value that can stand in the name of a run and of its folder."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE][+-]?\d+", value):
+        value = float(value)  # YAML 1.1 takes 2e-3, without a point or sign, for text
+    if re.match(NAME, value) if isinstance(value, str) else isinstance(value, int | float) and math.isfinite(value):
+        return value
+    raise ValueError("a sweep tries numbers, names or booleans; write one method for each value of another kind")
+
+
+def _each_once(values: list) -> list:
+    if len(set(values)) != len(values):
+        raise ValueError("names a value twice; a run is made once, remove the other")
+    return values
+
+
+SweepValue = Annotated[
+    Any, AfterValidator(_sweep_value), WithJsonSchema({"type": ["number", "string", "boolean"], "pattern": NAME})
+]
+
+
 class MethodConfig(Section):
     """A method: weighting × objective × retain term, and how strongly each side pulls."""
 
@@ -260,7 +298,7 @@ class MethodConfig(Section):
     strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
     retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
     training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
-    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+    sweep: dict[str, Annotated[list[SweepValue], Field(min_length=1), AfterValidator(_each_once)]] = Field(
         {},
         description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
         "`retain_strength` or `training.<key>` -> list. Every combination is a run; `selection` picks one.",
@@ -272,6 +310,9 @@ class MethodConfig(Section):
         Raises:
             ValueError: naming the key of the sweep that fits nothing.
         """
+        last = [key.rpartition(".")[2] for key in self.sweep]
+        # `objective.layer` and `retain.layer` are told apart by their whole keys.
+        short = [name if last.count(name) == 1 else key for key, name in zip(self.sweep, last, strict=True)]
         points = {}
         for values in itertools.product(*self.sweep.values()):
             data = self.model_dump(mode="json") | {"sweep": {}}
@@ -289,13 +330,11 @@ class MethodConfig(Section):
                         "retain_strength or training.<key>"
                     )
                 target[field] = value
-            name = ",".join(
-                f"{key.rpartition('.')[2]}={value}" for key, value in zip(self.sweep, values, strict=True)
-            )
+            name = ",".join(f"{key}={value}" for key, value in zip(short, values, strict=True))
             try:
                 points[name] = MethodConfig(**data)
             except ValidationError as error:
-                raise ValueError(f"sweep ({name}): {_explain(error, MethodConfig)}") from None
+                raise ValueError(_explain(error, MethodConfig, data, f"sweep ({name})")) from None
         return points if self.sweep else {}
 
 
@@ -305,8 +344,8 @@ class SelectionConfig(Section):
     rule: Literal["lowest_aggregate", "lowest_neg_log10_fq", "highest_utility_among_forgotten"] = Field(
         "lowest_aggregate",
         description="lowest_aggregate: lowest Agg. where it is defined (ETW's summary score), else lowest -log10 FQ; "
-        "lowest_neg_log10_fq: best forget quality; highest_utility_among_forgotten: highest model utility of those with "
-        "forget quality above 0.05, else lowest -log10 FQ.",
+        "lowest_neg_log10_fq: best forget quality; highest_utility_among_forgotten: highest model utility of those "
+        "with forget quality above 0.05, else lowest -log10 FQ.",
     )
     seed: int = Field(1000, ge=0, description="Seed of the runs that are compared; must not be one of `seeds`.")
 
@@ -428,11 +467,18 @@ class Study(Section):
             if name in ("full", "retain"):
                 raise ValueError(f"methods.{name}: the name is taken by a reference model; choose another")
             try:
-                variants = [method, *method.points().values()]
+                points = method.points()
             except ValueError as error:
-                raise ValueError(f"methods.{name}.{error}") from None
-            for variant in variants:
-                self._check_method(name, variant)
+                lines = [f"methods.{name}.{line.strip()}" for line in str(error).splitlines()]
+                raise ValueError("\n".join(lines)) from None
+            self._check_method(f"methods.{name}", method)
+            for point, variant in points.items():
+                self._check_method(f"methods.{name}.sweep ({point})", variant)
+            if len({variant.retain.layers() for variant in points.values()}) > 1:
+                raise ValueError(
+                    f"methods.{name}.sweep.retain.layer: what is kept of the starting model depends on it; write one "
+                    "method for each layer"
+                )
         if self.figures.label not in self.labels:
             raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
         for key, values in (("splits", self.splits), ("seeds", self.seeds)):
@@ -450,7 +496,7 @@ class Study(Section):
                     "use source hub, folder or gguf"
                 )
             if isinstance(model, CheckpointsConfig):
-                missing = {f"retain{100 - int(split[-2:])}" for split in self.splits} - set(model.retain)
+                missing = {f"retain{100 - int(split[-2:]):02d}" for split in self.splits} - set(model.retain)
                 if missing:
                     raise ValueError(
                         f"models.{name}.retain: no checkpoint for {', '.join(sorted(missing))}; add it, or remove the "
@@ -458,16 +504,14 @@ class Study(Section):
                     )
         return self
 
-    def _check_method(self, name: str, method: MethodConfig) -> None:
+    def _check_method(self, key: str, method: MethodConfig) -> None:
         try:
             self.training_of(method)
         except ValidationError as error:
-            raise ValueError(f"methods.{name}.training: {_explain(error, TrainingConfig)}") from None
+            raise ValueError(_explain(error, TrainingConfig, method.training, f"{key}.training").strip()) from None
         label = method.weighting.model_dump().get("label")
         if label is not None and label not in self.labels:
-            raise ValueError(
-                f"methods.{name}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
-            )
+            raise ValueError(f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})")
 
     def training_of(self, method: MethodConfig) -> TrainingConfig:
         """Training of a method: `unlearn` with the method's own overrides."""
@@ -505,7 +549,7 @@ def load(config: Mapping[str, Any]) -> Study:
     try:
         return Study(**config)
     except ValidationError as error:
-        raise ConfigError("The configuration is not valid:\n" + _explain(error, Study)) from None
+        raise ConfigError("The configuration is not valid:\n" + _explain(error, Study, config)) from None
 
 
 def load_file(path: str | Path) -> Study:
@@ -519,34 +563,89 @@ def load_file(path: str | Path) -> Study:
     return load(config)
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+def _explain(error: ValidationError, model: type[BaseModel], raw: Any, at: str | None = None) -> str:
+    """One line per problem of `raw`, which is what the user wrote at the key `at` (None: the whole config)."""
     lines = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "config"
-        if problem["type"] == "extra_forbidden":
-            known = _known_keys(model, problem["loc"][:-1])
-            text = f"unknown key{suggest(str(problem['loc'][-1]), known)}; remove it or correct its name"
+        keys, known, options = _written(model, raw, problem["loc"])
+        if problem["type"] == "extra_forbidden" or (problem["loc"] and problem["loc"][-1] == "[key]" and known):
+            text = f"unknown key{suggest(keys[-1], known)}; remove it or correct its name"
             if known:
                 text += f" (known: {', '.join(known)})"
         elif problem["type"] == "missing":
             text = "missing; add it"
+        elif problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+            keys.append(problem["ctx"]["discriminator"].strip("'"))
+            tags = [tag for option in options for tag in _tags(option)]
+            tag = problem["ctx"].get("tag")
+            text = "missing; add it" if tag is None else f"'{tag}' is unknown{suggest(tag, tags)}; correct it"
+            text += f" (known: {', '.join(tags)})"
         else:
             text = problem["msg"].removeprefix("Value error, ")
-            if not isinstance(problem["input"], dict | Study):
+            if not isinstance(problem["input"], dict | BaseModel):
                 text += f" (found {problem['input']!r})"
-        lines.append(f"  {key}: {text}" if key != "config" else f"  {text}")
-    return "\n".join(lines)
+        key = ".".join(keys if at is None else [at, *keys])
+        lines += (f"{key}: {text}" if key else text).splitlines()
+    return "\n".join(f"  {line.strip()}" for line in lines)
 
 
-def _known_keys(model: type[BaseModel], location: tuple) -> list[str]:
-    """Keys that are allowed at a place in the config, as far as plain sections lead there."""
-    for part in location:
-        if not isinstance(part, str) or part not in model.model_fields:
-            return []
-        model = model.model_fields[part].annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return list(model.model_fields)
+def _written(model: type[BaseModel], raw: Any, location: tuple) -> tuple[list[str], list[str], list[Any]]:
+    """The keys that the user wrote to get to a place, those known beside the last one, and what may stand there.
+
+    Pydantic's locations name the option of a union (`scratch`), which nobody wrote at that place, and leave out the
+    name of a method's part (`entropy`), which somebody did.
+    """
+    keys: list[str] = []
+    known: list[str] = []
+    options: list[Any] = [model]
+    for place in location:
+        if len(options) > 1:
+            options = [option for option in options if place in _tags(option)]
+            continue
+        if place == "[key]":  # the key itself is wrong, not what stands there
+            continue
+        kind = options[0] if options else Any
+        if isinstance(kind, type) and kind in REGISTRIES:
+            name = raw if isinstance(raw, str) else next(iter(raw))
+            keys.append(name)
+            kind, raw = REGISTRIES[kind][name], _at(raw, name)
+        keys.append(str(place))
+        raw = _at(raw, place)
+        inner, known = [], []
+        if get_origin(kind) is dict:
+            names, values = get_args(kind)
+            inner, known = [values], list(get_args(names)) if get_origin(names) is Literal else []
+        elif get_origin(kind) is list:
+            inner = list(get_args(kind))
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            known = list(kind.model_fields)
+            inner = [kind.model_fields[place].annotation] if place in kind.model_fields else []
+        options = [option for annotation in inner for option in _options(annotation)]
+    return keys, known, options
+
+
+def _options(annotation: Any) -> list[Any]:
+    """What a type allows, None aside: itself, or the options of a union."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [option for part in get_args(annotation) for option in _options(part)]
+    return [] if annotation is NoneType else [annotation]
+
+
+def _tags(option: Any) -> tuple[str, ...]:
+    """The value by which a section is chosen in a union: `scratch`."""
+    if not (isinstance(option, type) and issubclass(option, BaseModel)):
+        return ()
+    literals = [get_args(f.annotation) for f in option.model_fields.values() if get_origin(f.annotation) is Literal]
+    return next((values for values in literals if len(values) == 1), ())
+
+
+def _at(raw: Any, place: str | int) -> Any:
+    """What the user wrote at a key or index; None if it is not there."""
+    if isinstance(raw, Mapping):
+        return raw.get(place)
+    return raw[place] if isinstance(raw, list) and isinstance(place, int) and place < len(raw) else None
 
 
 def json_schema() -> str:

@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from lethe.config import Section, Study
 from lethe.errors import InputError
+from lethe.forms import FORMS
 from lethe.io import write_text
 from lethe.method import Part
 from lethe.objectives import OBJECTIVES
@@ -28,7 +29,12 @@ from lethe.weightings import WEIGHTINGS
 BEGIN = "<!-- begin: written by `python -m lethe.config_docs config/README.md` -->"
 END = "<!-- end: written by `python -m lethe.config_docs config/README.md` -->"
 
-REGISTRIES = {"weighting": WEIGHTINGS, "objective": OBJECTIVES, "retain": RETAIN_TERMS}
+NAMES = {
+    "`methods.<name>.weighting`": WEIGHTINGS,
+    "`methods.<name>.objective`": OBJECTIVES,
+    "`methods.<name>.retain`": RETAIN_TERMS,
+    "`forms` and `methods.<name>.weighting.spread.form`": FORMS,
+}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "text", "null": "null"}
 
@@ -53,8 +59,8 @@ def tables() -> str:
     for section, places in sections().items():
         properties = schema["properties"] if section is Study else schema["$defs"][section.__name__]["properties"]
         blocks += [f"### {_title(section, places)}", _paragraphs(section), _table(section, properties)]
-    for key, registry in REGISTRIES.items():
-        blocks += [f"### Names for `methods.<name>.{key}`", _parts(registry)]
+    for keys, registry in NAMES.items():
+        blocks += [f"### Names for {keys}", _parts(registry)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -126,6 +132,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"{_at_least_one(schema, 'minItems')}list, each: {_type(schema['items'])}"
     if schema["type"] == "object":
         return f"{_at_least_one(schema, 'minProperties')}map of {_keys(schema)}, each: {_values(schema)}"
+    if isinstance(schema["type"], list):
+        return ", ".join(TYPES[kind] for kind in schema["type"])
     limits = [f"{sign} {schema[bound]:g}" for bound, sign in BOUNDS.items() if bound in schema]
     pattern = f" matching `{schema['pattern']}`" if "pattern" in schema else ""
     return " ".join([TYPES[schema["type"]] + pattern, ", ".join(limits)]).strip()
@@ -172,8 +180,12 @@ def _meaning(field: FieldInfo) -> str:
 
 def _parts(registry: Mapping[str, type[Part]]) -> str:
     lines = ["| name | meaning | file |", "|---|---|---|"]
+    modules = [part.__module__ for part in registry.values()]
     for name, part in registry.items():
-        lines.append(f"| `{name}` | {_summary(part)} | `src/{part.__module__.replace('.', '/')}.py` |")
+        docs = [part.__doc__]
+        if modules.count(part.__module__) == 1:  # a file of its own, which says why
+            docs.insert(0, sys.modules[part.__module__].__doc__)
+        lines.append(f"| `{name}` | {_summary(docs)} | `src/{part.__module__.replace('.', '/')}.py` |")
     text = "\n".join(lines)
     for name, part in registry.items():
         if part.model_fields:
@@ -182,9 +194,8 @@ def _parts(registry: Mapping[str, type[Part]]) -> str:
     return text
 
 
-def _summary(part: type[Part]) -> str:
-    """First paragraphs of the file, which says why, and of the class, which gives the formula."""
-    docs = [sys.modules[part.__module__].__doc__, part.__doc__]
+def _summary(docs: list[str | None]) -> str:
+    """First paragraphs of docstrings on one line."""
     return " ".join(" ".join(cleandoc(doc).split("\n\n")[0].split()) for doc in docs if doc).replace("|", "\\|")
 
 

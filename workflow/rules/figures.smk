@@ -32,6 +32,9 @@ rule etw_tab_main:
         f"results/{S}/logs/etw_tab_main.log",
     conda:
         "../../environment.yml"
+    params:
+        swept=SWEPT,
+        selection=section(STUDY.selection),
     script:
         "../scripts/etw_tab_main.py"
 
