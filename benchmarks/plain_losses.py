@@ -56,7 +56,7 @@ def labelled(batch: Batch) -> Tensor:
 
 
 def token_losses(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """[B, S−1] cross-entropy of each next token, nats, 0 at ignored ones, on the flat layout; [B, S−1, V] its logits."""
+    """On the flat layout: [B, S−1] cross-entropy of each next token, nats, 0 at ignored ones; [B, S−1, V] logits."""
     outputs = model(**batch)
     logits, labels = outputs.logits[:, :-1].contiguous().float(), batch["labels"][:, 1:]
     return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels), logits

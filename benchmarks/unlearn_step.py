@@ -307,7 +307,8 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
     add("--tokens", type=int, default=128, help="tokens of a row (%(default)s)")
     add("--labelled", type=int, default=88, help="of them bear loss (%(default)s)")
     add("--temperature", type=float, default=1.0, help="of ETW's entropy (%(default)s)")
-    add("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD", help=f"of {', '.join(METHODS)} (all)")
+    names = ", ".join(METHODS)
+    add("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD", help=f"some of {names} (all)")
     arguments = parser.parse_args(argv)
     if not 0 < arguments.labelled < arguments.tokens:
         parser.error("--labelled must be at least 1 and less than --tokens: a row starts with a prompt")
@@ -321,8 +322,8 @@ def main(argv: Sequence[str] | None = None, isolated: bool = True) -> int:
     text = [
         f"Llama, hidden {problem.hidden}, {problem.layers} layers, {problem.vocab} words, {problem.precision}; "
         f"forget and retain {problem.rows} × {problem.tokens} tokens each, {problem.labelled} labelled. Held: "
-        "weights, AdamW's state, frozen copies, kept states; peak: what a step takes on top of that, gradients included. "
-        f"/ {BASE}: Lethe's step in relation to its own {BASE} step, taken in turn.",
+        "weights, AdamW's state, frozen copies, kept states; peak: what a step takes on top of that, gradients "
+        f"included. Time and peak / {BASE}: Lethe's step over its own {BASE} step, taken in turn.",
         markdown(rows, COLUMNS),
         f"Losses and gradient norm of the first step differ by at most {worst:.0e} (relative; accepted are "
         f"{tolerance:.0e}).",

@@ -273,7 +273,7 @@ def _sweep_value(value: Any) -> bool | int | float | str:
     """A value that can stand in the name of a run and of its folder."""
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE][+-]?\d+", value):
         value = float(value)  # YAML 1.1 takes 2e-3, without a point or sign, for text
-    if re.match(NAME, value) if isinstance(value, str) else isinstance(value, int | float) and math.isfinite(value):
+    if re.fullmatch(NAME, value) if isinstance(value, str) else isinstance(value, int | float) and math.isfinite(value):
         return value
     raise ValueError("a sweep tries numbers, names or booleans; write one method for each value of another kind")
 

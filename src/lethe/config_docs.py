@@ -73,8 +73,7 @@ def sections() -> dict[type[Section], list[str]]:
         for name, field in outer.model_fields.items():
             for inner, below in _sections_in(field.annotation):
                 place = f"{prefix}{name}{below}"
-                if inner not in found:
-                    queue.append((inner, f"{place}."))
+                queue.append((inner, f"{place}."))
                 found.setdefault(inner, []).append(place)
     return found
 

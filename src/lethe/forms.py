@@ -27,6 +27,10 @@ class Form(Part):
         own = [f"{key}{value}" for key, value in self.model_dump().items() if key != "temperature"]
         return "_".join([self.prefix, *own, f"T{float(self.temperature)}"])
 
+    def of(self, logits: Tensor) -> Tensor:
+        """[c, V] logits, shifted by any constant → [c] values ≥ 0 of the prediction at T."""
+        return self.values(_log_softmax(logits / self.temperature))
+
     def values(self, log_p: Tensor) -> Tensor:
         """[c, V] log-probabilities at T, nats, normalised → [c] values ≥ 0."""
         raise NotImplementedError(f"{type(self).__name__} defines no values().")
@@ -48,7 +52,7 @@ class TopKEntropy(Form):
     k: int = Field(10, ge=2, description="Words kept.")
 
     def values(self, log_p: Tensor) -> Tensor:
-        return _entropy(log_p.topk(min(self.k, log_p.shape[-1]), dim=-1).values.log_softmax(-1))
+        return _entropy(_log_softmax(log_p.topk(min(self.k, log_p.shape[-1]), dim=-1).values))
 
 
 class Variance(Form):
@@ -57,7 +61,7 @@ class Variance(Form):
     prefix = "variance"
 
     def values(self, log_p: Tensor) -> Tensor:
-        return -torch.expm1(_log_collision(log_p)).clamp(max=0)
+        return _variance(log_p)
 
 
 class CollisionEntropy(Form):
@@ -66,7 +70,9 @@ class CollisionEntropy(Form):
     prefix = "collision_entropy"
 
     def values(self, log_p: Tensor) -> Tensor:
-        return -_log_collision(log_p).clamp(max=0)
+        variance = _variance(log_p)
+        # Σ p² is known to its last digits where it is small, 1 − Σ p² where that is
+        return torch.where(variance < 0.5, -torch.log1p(-variance), -(2 * log_p).logsumexp(-1))
 
 
 class Margin(Form):
@@ -76,8 +82,7 @@ class Margin(Form):
 
     def values(self, log_p: Tensor) -> Tensor:
         first, second = log_p.topk(2, dim=-1).values.unbind(-1)
-        # 1 − p₁ by expm1: p₁ near 1 would round the difference away
-        return -torch.expm1(first.clamp(max=0)) + second.exp()
+        return -torch.expm1(first) + second.exp()
 
 
 class Varentropy(Form):
@@ -99,6 +104,19 @@ def _entropy(log_p: Tensor) -> Tensor:
     return -torch.linalg.vecdot(log_p.exp(), log_p)
 
 
-def _log_collision(log_p: Tensor) -> Tensor:
-    """ln Σ p²"""
-    return (2 * log_p).logsumexp(-1)
+def _variance(log_p: Tensor) -> Tensor:
+    """1 − Σ p² as Σ p (1 − p): nothing cancels, however certain the prediction."""
+    return torch.linalg.vecdot(log_p.exp(), -torch.expm1(log_p))
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Log-softmax whose likeliest word is exact: ln(1 − what the others have).
+
+    Summed over a real vocabulary in fp32, a certain word's 1 swallows some of the others' small shares; its ln p, and
+    with it every form of a memorised token, is then off by several per cent on a CPU.
+    """
+    log_p = logits.log_softmax(-1)
+    first = log_p.argmax(-1, keepdim=True)
+    others = log_p.exp().scatter_(-1, first, 0).sum(-1, keepdim=True)
+    exact = torch.where(others < 0.5, torch.log1p(-others), log_p.gather(-1, first))
+    return log_p.scatter_(-1, first, exact)

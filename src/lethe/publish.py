@@ -12,10 +12,9 @@ from pathlib import Path
 from lethe.errors import InputError
 
 PATTERNS = (
-    "etw_tab_main/main.*",
-    "etw_tab_main/runs.csv",
-    "etw_fig*/**/*.png",
-    "etw_fig*/**/*.csv",
+    "etw_*/**/*.csv",
+    "etw_*/**/*.md",
+    "etw_*/**/*.png",
     "training/**/*.png",
     "check/check.md",
     "provenance/provenance.json",

@@ -114,7 +114,7 @@ class _TokenStatistics(torch.autograd.Function):
                     # would on raw logits of a confident token.
                     entropies[k][part] = log_total - torch.linalg.vecdot(p, logits) / (total * temperature)
             for spread, form in zip(spreads, forms, strict=True):
-                spread[part] = form.values((logits / form.temperature).log_softmax(-1))
+                spread[part] = form.of(logits)
             del logits
         ctx.save_for_backward(hidden, head_weight, targets, normaliser, log_normalisers, *entropies)
         ctx.temperatures, ctx.chunk, ctx.dtype = temperatures, chunk, dtype
@@ -281,7 +281,7 @@ def token_scores(
                 log_p = (logits / temperature).log_softmax(-1)
                 entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
             for form in forms:
-                spreads[form].append(form.values((logits / form.temperature).log_softmax(-1)))
+                spreads[form].append(form.of(logits))
             log_p = logits.log_softmax(-1)
             p = log_p.exp()
             logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))

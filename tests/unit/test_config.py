@@ -15,8 +15,10 @@ from pydantic import BaseModel
 
 from lethe import config
 from lethe.errors import ConfigError
+from lethe.forms import FORMS, TopKEntropy, Variance
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
+from lethe.selection import RULES
 from lethe.weightings import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +55,8 @@ def test_shipped_config_is_valid(path):
     study = config.load_file(path)
     jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), json.loads(config.json_schema()))
     assert study.methods
-    for name in study.methods:
-        study.training(name)
+    for method in study.variants().values():
+        study.training_of(method)
 
 
 def test_shipped_studies_have_names_of_their_own():
@@ -94,6 +96,18 @@ def test_schema_is_a_schema_and_takes_the_minimal_config():
         ("methods.ETW.weighting", {"entropy": {}, "uniform": {}}),
         ("models.tiny.hiden_size", 3),
         ("splits", ["forget1"]),
+        ("splits", ["forget00"]),
+        ("forms", ["varianc"]),
+        ("unlearn.lora", {"rnk": 3}),
+        ("disturb", {"passes": 1}),
+        ("selection.rule", "best"),
+        ("evaluation.epoch_suite", "quick"),
+        ("evaluation.epoch_limits", {"forget": 0}),
+        ("methods.ETW.sweep", {"strength": []}),
+        ("methods.ETW.sweep", {"strength": 1.0}),
+        ("methods.ETW.sweep", {"strength": [None]}),
+        ("methods.ETW.sweep", {"strength": ["a/b"]}),
+        ("models.tiny", {"source": "checkpoints", "retain": {"retain90": {"path": "there"}}}),
     ],
 )
 def test_schema_refuses_what_the_classes_refuse(path, value):
@@ -116,7 +130,7 @@ def classes(annotation):
 def all_models():
     """Every class of the config, found by following the fields from `Study`, and every part of a method."""
     found, waiting = [], [config.Study]
-    for registry in (WEIGHTINGS, OBJECTIVES, RETAIN_TERMS):
+    for registry in (WEIGHTINGS, OBJECTIVES, RETAIN_TERMS, FORMS):
         waiting += registry.values()
     while waiting:
         model = waiting.pop()
@@ -175,7 +189,64 @@ def error(raw):
         pytest.param("finetune.epoch", 3, ["finetune.epoch", "did you mean 'epochs'?"], id="unknown key in a section"),
         pytest.param("evaluation.qqq", 3, ["evaluation.qqq", "known: precision"], id="unknown key like no other"),
         pytest.param(
-            "benchmark.autors", 9, ["benchmark", "autors", "remove it or correct"], id="unknown key in a union"
+            "benchmark.autors",
+            9,
+            ["benchmark.autors: ", "did you mean 'authors'?", "known: name, authors,"],
+            id="unknown key in a union",
+        ),
+        pytest.param(
+            "models.tiny.hiden_size",
+            3,
+            ["models.tiny.hiden_size: ", "did you mean 'hidden_size'?", "known: source, hidden_size,"],
+            id="unknown key in a union in a map",
+        ),
+        pytest.param(
+            "models.tiny.training.lerning_rate",
+            3,
+            ["models.tiny.training.lerning_rate: ", "did you mean 'learning_rate'?"],
+            id="unknown key in a section in a union",
+        ),
+        pytest.param(
+            "models.tiny.scratch",
+            3,
+            ["models.tiny.scratch: unknown key", "known: source, hidden_size"],
+            id="unknown key that is called like an option",
+        ),
+        pytest.param(
+            "labels.words",
+            {"source": "span_file", "pth": "a"},
+            ["labels.words.path: missing", "labels.words.pth: unknown key (did you mean 'path'?)"],
+            id="labels",
+        ),
+        pytest.param(
+            "models.tiny",
+            {"sorce": "scratch"},
+            ["models.tiny.source: missing; add it (known: scratch, hub"],
+            id="no tag",
+        ),
+        pytest.param("unlearn.lora", {"rnk": 3}, ["unlearn.lora.rnk: ", "did you mean 'rank'?"], id="lora"),
+        pytest.param(
+            "unlearn.lora", {"targets": 3}, ["unlearn.lora.targets: ", "'all-linear'", "found 3"], id="targets"
+        ),
+        pytest.param("disturb", {"pases": 3}, ["disturb.pases: ", "did you mean 'passes'?"], id="optional section"),
+        pytest.param("forms", ["varianc"], ["forms.0: ", "did you mean 'variance'?"], id="unknown form"),
+        pytest.param(
+            "forms",
+            ["margin", {"top_k_entropy": {"kk": 3}}],
+            ["forms.1.top_k_entropy.kk: ", "did you mean 'k'?"],
+            id="unknown hyper-parameter of a form",
+        ),
+        pytest.param(
+            "methods.ETW.weighting",
+            "spread",
+            ["methods.ETW.weighting.spread.form: missing"],
+            id="missing hyper-parameter",
+        ),
+        pytest.param(
+            "methods.ETW.weighting",
+            {"spread": {"form": {"top_k_entropy": {"kk": 3}}}},
+            ["methods.ETW.weighting.spread.form.top_k_entropy.kk: ", "did you mean 'k'?"],
+            id="part in a part",
         ),
         pytest.param(
             "methods.ETW.weighting",
@@ -193,13 +264,13 @@ def error(raw):
         pytest.param(
             "methods.ETW.weighting",
             {"entropy": {"temprature": 1}},
-            ["methods.ETW.weighting.temprature", "unknown key"],
+            ["methods.ETW.weighting.entropy.temprature: unknown key (did you mean 'temperature'?)"],
             id="unknown hyper-parameter",
         ),
         pytest.param(
             "methods.ETW.weighting",
             {"entropy": {"temperature": 0}},
-            ["methods.ETW.weighting.temperature", "greater than 0", "found 0"],
+            ["methods.ETW.weighting.entropy.temperature: ", "greater than 0", "found 0"],
             id="hyper-parameter out of range",
         ),
         pytest.param(
@@ -212,13 +283,13 @@ def error(raw):
         pytest.param(
             "methods.ETW.training",
             {"learning_rat": 1},
-            ["methods.ETW.training", "learning_rat", "did you mean 'learning_rate'?"],
+            ["methods.ETW.training.learning_rat: ", "did you mean 'learning_rate'?"],
             id="override of an unknown key",
         ),
         pytest.param(
             "methods.ETW.training",
             {"batch_size": 0},
-            ["methods.ETW.training", "batch_size", "greater than or equal to 1", "found 0"],
+            ["methods.ETW.training.batch_size: ", "greater than or equal to 1", "found 0"],
             id="override out of range",
         ),
         pytest.param(
@@ -238,20 +309,154 @@ def error(raw):
             ["models.tiny.source", "TOFU", "`world`", "hub, folder or gguf"],
             id="scratch on TOFU",
         ),
-        pytest.param("benchmark", {"name": "tofoo"}, ["benchmark", "'tofoo'", "'tofu'"], id="unknown benchmark"),
-        pytest.param("models.tiny", {"source": "hugs"}, ["models.tiny", "'hugs'", "'hub'"], id="unknown source"),
+        pytest.param(
+            "benchmark",
+            {"name": "tofoo"},
+            ["benchmark.name: 'tofoo'", "did you mean 'tofu'?", "known: fictional, tofu"],
+            id="unknown benchmark",
+        ),
+        pytest.param(
+            "models.tiny",
+            {"source": "hubs"},
+            ["models.tiny.source: 'hubs'", "did you mean 'hub'?"],
+            id="unknown source",
+        ),
+        pytest.param("models.a/b", MINIMAL["models"]["tiny"], ["models.a/b: ", "pattern"], id="model's name is a path"),
         pytest.param("methods.full", MINIMAL["methods"]["GA"], ["methods.full", "taken", "another"], id="method full"),
         pytest.param("methods.retain", MINIMAL["methods"]["GA"], ["methods.retain", "taken"], id="method retain"),
         pytest.param(
             "methods.NPO", {"weighting": "uniform"}, ["methods.NPO.objective", "missing; add it"], id="missing"
         ),
-        pytest.param("evaluation.limits", {"retian": 3}, ["evaluation.limits", "retian", "'retain'"], id="limit"),
+        pytest.param(
+            "evaluation.limits", {"retian": 3}, ["evaluation.limits.retian: ", "did you mean 'retain'?"], id="limit"
+        ),
+        pytest.param(
+            "evaluation.epoch_limits", {"forget": 0}, ["evaluation.epoch_limits.forget: ", "found 0"], id="no rows"
+        ),
+        pytest.param("splits", ["forget00"], ["splits.0: ", "found 'forget00'"], id="nothing to forget"),
     ],
 )
 def test_error_names_the_key_and_the_fix(path, value, parts):
     message = error(changed(path, value))
     assert not [part for part in parts if part not in message], message
     assert "pydantic" not in message
+
+
+def sweep(values, method="ETW", **fields):
+    return {**MINIMAL["methods"][method], "sweep": values, **fields}
+
+
+RMU = {"weighting": "uniform", "objective": {"rmu": {"layer": 2}}, "retain": {"embed_diff": {"layer": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [
+        pytest.param(
+            sweep({"weighting.temprature": [1.0]}),
+            ["sweep (temprature=1.0).weighting.entropy.temprature: ", "did you mean 'temperature'?"],
+            id="unknown hyper-parameter",
+        ),
+        pytest.param(
+            sweep({"weighting.temperature": [1.0, 0]}),
+            ["sweep (temperature=0).weighting.entropy.temperature: ", "greater than 0"],
+            id="one value out of range",
+        ),
+        pytest.param(
+            sweep({"training.learning_rat": [1.0]}),
+            ["sweep (learning_rat=1.0).training.learning_rat: ", "did you mean 'learning_rate'?"],
+            id="unknown key of training",
+        ),
+        pytest.param(
+            sweep({"training.epochs": [3, 0]}), ["sweep (epochs=0).training.epochs: ", "found 0"], id="training"
+        ),
+        pytest.param(
+            sweep({"temperature": [1.0]}), ["sweep.temperature: nothing to set", "weighting.<key>"], id="bare"
+        ),
+        pytest.param(sweep({"weighting": ["uniform"]}), ["sweep.weighting: nothing to set"], id="a part"),
+        pytest.param(sweep({"sweep.strength": [1]}), ["sweep.sweep.strength: nothing to set"], id="sweep of a sweep"),
+        pytest.param(sweep({"strength": []}), ["sweep.strength: ", "at least 1"], id="no value"),
+        pytest.param(sweep({"strength": [1, 2, 1.0]}), ["sweep.strength: ", "twice"], id="value twice"),
+        pytest.param(
+            sweep({"training.lora": [{"rank": 4}]}), ["sweep.training.lora.0: ", "one method for each"], id="section"
+        ),
+        pytest.param(sweep({"strength": [float("inf")]}), ["sweep.strength.0: ", "found inf"], id="infinity"),
+        pytest.param(
+            {
+                "weighting": "spans",
+                "objective": "ascent",
+                "retain": "nll",
+                "sweep": {"weighting.label": ["gold", "gpt"]},
+            },
+            ["sweep (label=gpt).weighting: ", "'gpt'", "`labels`"],
+            id="label",
+        ),
+        pytest.param(
+            {**RMU, "sweep": {"retain.layer": [1, 2]}},
+            ["sweep.retain.layer: ", "one method for each layer"],
+            id="layer",
+        ),
+    ],
+)
+def test_sweep_that_cannot_be_run(method, parts):
+    message = error(changed("methods.X", method))
+    assert not [part for part in parts if f"methods.X.{part}" not in message and part not in message], message
+    assert message.splitlines()[1].startswith("  methods.X.sweep"), message
+
+
+def test_each_bad_key_of_a_method_has_its_line():
+    lines = error(changed("methods.ETW.training", {"batch_size": 0, "learning_rat": 1})).splitlines()[1:]
+    assert [line.split(":")[0] for line in lines] == [
+        "  methods.ETW.training.batch_size",
+        "  methods.ETW.training.learning_rat",
+    ]
+
+
+def test_selection_must_not_look_at_reported_seeds():
+    raw = changed("methods.ETW.sweep", {"strength": [1.0, 2.0]})
+    assert config.load(raw).selection.seed == 1000
+    raw["selection"], raw["seeds"] = {"seed": 1}, [0, 1]
+    message = error(raw)
+    assert "selection.seed: 1 is one of `seeds`" in message
+    assert "choose another" in message
+    raw["methods"]["ETW"]["sweep"] = {}
+    assert config.load(raw).selection.seed == 1, "without a search there is nothing to look at"
+
+
+def checkpoints(*retain, split="forget10"):
+    raw = changed("models.tiny", {"source": "checkpoints", "full": {"repository": "lab/full"}})
+    raw["models"]["tiny"]["retain"] = {name: {"path": f"models/{name}"} for name in retain}
+    raw["splits"] = [split] if isinstance(split, str) else split
+    return raw
+
+
+def test_checkpoints_come_with_a_retain_model_for_each_split():
+    model = config.load(checkpoints("retain90", "retain99", split=["forget10", "forget01"])).models["tiny"]
+    assert model.full == config.CheckpointConfig(repository="lab/full", revision="main")
+    assert model.retain["retain99"].path == "models/retain99"
+    assert config.load(checkpoints("retain90", "retain95")).splits == ["forget10"], "one more does no harm"
+
+
+def test_retain_models_have_two_digits():
+    assert "retain05" in config.load(checkpoints("retain05", split="forget95")).models["tiny"].retain
+
+
+def test_missing_retain_checkpoints_are_named():
+    message = error(checkpoints("retain95", split=["forget10", "forget05", "forget01"]))
+    assert "models.tiny.retain: no checkpoint for retain90, retain99; add it" in message
+    assert "`splits`" in message
+
+
+@pytest.mark.parametrize("place", [{}, {"repository": "a/b", "path": "c"}], ids=["nowhere", "two places"])
+@pytest.mark.parametrize("key", ["full", "retain.retain90"])
+def test_a_checkpoint_is_in_one_place(key, place):
+    raw = checkpoints("retain90")
+    where = raw["models"]["tiny"]
+    *parents, last = key.split(".")
+    for parent in parents:
+        where = where[parent]
+    where[last] = place
+    assert f"models.tiny.{key}: give either `repository` or `path`" in error(raw)
 
 
 def test_all_errors_are_told_at_once():
@@ -299,16 +504,195 @@ def test_method_overrides_training_and_inherits_the_rest():
     raw = changed("methods.ETW.training", {"learning_rate": 0.5, "epochs": 2})
     raw["unlearn"] = {"epochs": 7, "batch_size": 3}
     study = config.load(raw)
-    assert (study.training("GA").epochs, study.training("GA").batch_size) == (7, 3)
-    etw = study.training("ETW")
+    ga, etw = (study.training_of(study.methods[name]) for name in ("GA", "ETW"))
+    assert (ga.epochs, ga.batch_size, ga.learning_rate) == (7, 3, 1e-5)
     assert (etw.epochs, etw.batch_size, etw.learning_rate) == (2, 3, 0.5)
-    assert study.training("GA").learning_rate == 1e-5
+
+
+def test_adapters_are_inherited_replaced_as_a_whole_or_left_out():
+    raw = changed("unlearn", {"lora": {"rank": 4, "alpha": 8}})
+    raw["methods"]["ETW"]["training"] = {"lora": {"rank": 2}}
+    raw["methods"]["All"] = {**MINIMAL["methods"]["GA"], "training": {"lora": None}}
+    study = config.load(raw)
+    lora = {name: study.training_of(method).lora for name, method in study.methods.items()}
+    assert lora["GA"] == config.LoraConfig(rank=4, alpha=8.0)
+    assert lora["ETW"] == config.LoraConfig(rank=2)
+    assert lora["All"] is None
+    assert config.load(MINIMAL).finetune.lora is None
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [{"rank": 0}, {"alpha": 0}, {"dropout": 1}, {"dropout": -0.1}, {"targets": "all"}, {"frozen": "float16"}],
+    ids=str,
+)
+def test_adapters_that_cannot_be(lora):
+    assert f"unlearn.lora.{next(iter(lora))}: " in error(changed("unlearn.lora", lora))
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------
+
+
+def test_points_are_all_combinations_by_name():
+    raw = changed("methods.ETW.sweep", {"weighting.temperature": [1.0, 3.0], "strength": [0.1, 2]})
+    raw["methods"]["ETW"]["training"] = {"epochs": 3}
+    method = config.load(raw).methods["ETW"]
+    points = method.points()
+    assert list(points) == [
+        "temperature=1.0,strength=0.1",
+        "temperature=1.0,strength=2",
+        "temperature=3.0,strength=0.1",
+        "temperature=3.0,strength=2",
+    ]
+    chosen = points["temperature=3.0,strength=0.1"]
+    assert chosen == config.MethodConfig(
+        weighting={"entropy": {"temperature": 3.0}},
+        objective="ascent",
+        retain="nll",
+        strength=0.1,
+        training={"epochs": 3},
+    )
+    assert method.weighting.temperature == 2.0, "the method itself stays as it is"
+    assert method.strength == 1.0
+
+
+def test_every_kind_of_key_reaches_its_place():
+    method = config.MethodConfig(
+        weighting="entropy",
+        objective="npo",
+        retain={"embed_diff": {"layer": 1}},
+        training={"learning_rate": 1e-3},
+        sweep={
+            "weighting.temperature": [5],
+            "objective.beta": [0.7],
+            "retain.layer": [2],
+            "strength": [3],
+            "retain_strength": [0.5],
+            "training.learning_rate": [2e-5],
+            "training.epochs": [4],
+        },
+    )
+    ((name, point),) = method.points().items()
+    assert name == "temperature=5,beta=0.7,layer=2,strength=3,retain_strength=0.5,learning_rate=2e-05,epochs=4"
+    assert (point.weighting.temperature, point.objective.beta, point.retain.layer) == (5.0, 0.7, 2)
+    assert (point.strength, point.retain_strength, point.training) == (3.0, 0.5, {"learning_rate": 2e-5, "epochs": 4})
+    assert point.points() == {}
+
+
+def test_keys_with_one_end_are_written_out():
+    method = config.MethodConfig(**RMU, sweep={"objective.layer": [1, 2], "retain.layer": [2], "strength": [1]})
+    assert list(method.points()) == [
+        "objective.layer=1,retain.layer=2,strength=1",
+        "objective.layer=2,retain.layer=2,strength=1",
+    ]
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers():
+    raw = yaml.safe_load("training.learning_rate: [2e-3, 1.0e-4]\nstrength: [1E2]")
+    assert raw["training.learning_rate"][0] == "2e-3"
+    method = config.load(changed("methods.ETW.sweep", raw)).methods["ETW"]
+    assert method.sweep == {"training.learning_rate": [0.002, 0.0001], "strength": [100.0]}
+    assert list(method.points()) == ["learning_rate=0.002,strength=100.0", "learning_rate=0.0001,strength=100.0"]
+
+
+def test_names_of_points_can_be_folders():
+    raw = changed("labels", {"gold": {"source": "gold"}, "gpt-4o": {"source": "span_file", "path": "a.jsonl"}})
+    raw["methods"]["Oracle"] = {"weighting": "spans", "objective": {"npo": {}}, "retain": "nll"}
+    raw["methods"]["Oracle"]["sweep"] = {"weighting.label": ["gold", "gpt-4o"], "objective.weighted_reference": [True]}
+    points = list(config.load(raw).methods["Oracle"].points())
+    assert points == ["label=gold,weighted_reference=True", "label=gpt-4o,weighted_reference=True"]
+    assert not [name for name in points if set(name) & set("/ {}'\"*?")]
+
+
+def test_variants_are_what_is_trained():
+    raw = changed("methods.ETW.sweep", {"weighting.temperature": [1.0, 3.0]})
+    raw["methods"]["Last"] = MINIMAL["methods"]["GA"]
+    study = config.load(raw)
+    variants = study.variants()
+    assert list(variants) == ["GA", "ETW@temperature=1.0", "ETW@temperature=3.0", "Last"]
+    assert variants["GA"] is study.methods["GA"]
+    assert variants["ETW@temperature=3.0"].weighting.temperature == 3.0
+    assert all(not variant.sweep for variant in variants.values())
+    assert list(config.load(MINIMAL).variants()) == ["GA", "ETW"]
+
+
+def test_training_of_a_point_has_its_own_values():
+    raw = changed("methods.ETW.sweep", {"training.learning_rate": [0.25]})
+    raw["methods"]["ETW"]["training"] = {"learning_rate": 0.5, "epochs": 2}
+    study = config.load(raw)
+    point = study.training_of(study.variants()["ETW@learning_rate=0.25"])
+    assert (point.learning_rate, point.epochs, point.batch_size) == (0.25, 2, 32)
+
+
+def test_resolved_points_are_configs():
+    study = config.load(changed("methods.ETW.sweep", {"weighting.temperature": [1, 3], "training.epochs": [1]}))
+    for variant in study.variants().values():
+        assert config.MethodConfig(**json.loads(json.dumps(variant.model_dump(mode="json")))) == variant
+
+
+# --- what the token table holds -----------------------------------------------------------------------------
 
 
 def test_temperatures_are_those_asked_for_and_those_needed():
     assert config.load(MINIMAL).all_temperatures() == [1.0, 2.0]
     assert config.load(changed("temperatures", [5, 0.5, 2.0])).all_temperatures() == [0.5, 1.0, 2.0, 5.0]
     assert config.load(changed("temperatures", [])).all_temperatures() == [1.0, 2.0]
+
+
+def test_temperatures_of_a_sweep_take_the_place_of_the_methods_own():
+    study = config.load(changed("methods.ETW.sweep", {"weighting.temperature": [3, 0.5]}))
+    assert study.all_temperatures() == [0.5, 1.0, 3.0]
+
+
+def test_forms_are_those_asked_for_and_those_needed_each_once():
+    raw = changed("forms", ["margin", {"variance": {"temperature": 2}}])
+    assert [form.column for form in config.load(raw).all_forms()] == ["margin_T1.0", "variance_T2.0"]
+    raw["methods"]["Variance"] = {**MINIMAL["methods"]["ETW"], "weighting": {"spread": {"form": "variance"}}}
+    raw["methods"]["Again"] = {**raw["methods"]["Variance"], "strength": 2.0}
+    raw["methods"]["Same"] = {**MINIMAL["methods"]["ETW"], "weighting": {"spread": {"form": "margin"}}}
+    study = config.load(raw)
+    assert [form.column for form in study.all_forms()] == ["margin_T1.0", "variance_T2.0", "variance_T1.0"]
+    assert study.all_forms()[-1] == Variance()
+    assert config.load(MINIMAL).all_forms() == []
+
+
+def test_forms_are_written_by_name_or_with_hyper_parameters():
+    study = config.load(changed("forms", ["variance", {"top_k_entropy": {"k": 5, "temperature": 3}}]))
+    assert study.forms == [Variance(), TopKEntropy(k=5, temperature=3.0)]
+    assert study.model_dump(mode="json")["forms"][1] == {"top_k_entropy": {"temperature": 3.0, "k": 5}}
+
+
+# --- defaults of what is optional ---------------------------------------------------------------------------
+
+
+def test_nothing_extra_is_done_unless_asked_for():
+    study = config.load(MINIMAL)
+    assert (study.disturb, study.refusals, study.forms) == (None, None, [])
+    assert study.evaluation.evaluate_every == 0
+    assert study.evaluation.epoch_suite == "cheap"
+    assert study.evaluation.epoch_limits == {}
+    assert study.selection == config.SelectionConfig(rule="lowest_aggregate", seed=1000)
+    assert not [name for name, method in study.methods.items() if method.sweep]
+
+
+def test_disturbed_passes_and_refusals_as_written():
+    assert config.load(changed("disturb", {})).disturb == config.DisturbConfig(passes=8, scale=0.1)
+    assert config.load(changed("disturb", {"passes": 2})).disturb.passes == 2
+    assert config.load(changed("refusals", "data/idontknow.jsonl")).refusals == "data/idontknow.jsonl"
+    for wrong in ({"passes": 1}, {"scale": 0}):
+        assert f"disturb.{next(iter(wrong))}: " in error(changed("disturb", wrong))
+
+
+def test_looks_during_training_as_written():
+    raw = changed("evaluation", {"evaluate_every": 3, "epoch_suite": "full", "epoch_limits": {"forget": 5}})
+    evaluation = config.load(raw).evaluation
+    assert (evaluation.evaluate_every, evaluation.epoch_suite, evaluation.epoch_limits) == (3, "full", {"forget": 5})
+    assert "evaluation.evaluate_every: " in error(changed("evaluation.evaluate_every", -1))
+    assert "evaluation.epoch_suite: " in error(changed("evaluation.epoch_suite", "quick"))
+
+
+def test_selection_rules_are_those_that_exist():
+    assert set(get_args(config.SelectionConfig.model_fields["rule"].annotation)) == set(RULES)
 
 
 def test_config_cannot_be_changed_afterwards():

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from lethe.config import FictionalConfig, Section, Study
 from lethe.config_docs import BEGIN, END, sections, tables, updated
 from lethe.errors import InputError
+from lethe.forms import FORMS
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS
@@ -58,6 +59,9 @@ def test_places_of_sections():
     assert names["TofuConfig"] == ["benchmark"]
     assert names["SpanFileLabels"] == ["labels.<name>"]
     assert set(names["TrainingConfig"]) == {"finetune", "unlearn", "models.<name>.training"}
+    assert set(names["LoraConfig"]) == {"finetune.lora", "unlearn.lora", "models.<name>.training.lora"}
+    assert names["CheckpointConfig"] == ["models.<name>.full", "models.<name>.retain.<name>"]
+    assert names["DisturbConfig"] == ["disturb"]
 
 
 def test_type_default_and_meaning_of_known_keys():
@@ -82,16 +86,42 @@ def test_type_default_and_meaning_of_known_keys():
 
 
 @pytest.mark.parametrize(
-    ("kind", "registry"), [("weighting", WEIGHTINGS), ("objective", OBJECTIVES), ("retain", RETAIN_TERMS)]
+    ("keys", "registry"),
+    [
+        ("`methods.<name>.weighting`", WEIGHTINGS),
+        ("`methods.<name>.objective`", OBJECTIVES),
+        ("`methods.<name>.retain`", RETAIN_TERMS),
+        ("`forms` and `methods.<name>.weighting.spread.form`", FORMS),
+    ],
 )
-def test_parts_of_methods_with_their_files_and_hyper_parameters(kind, registry):
-    found = rows(tables(), f"Names for `methods.<name>.{kind}`")
+def test_named_parts_with_their_files_and_hyper_parameters(keys, registry):
+    found = rows(tables(), f"Names for {keys}")
     root = README.parents[1]
     for name, part in registry.items():
         assert found[name][0], f"{name} has no meaning"
         assert (root / found[name][1].strip("`")).is_file()
         for parameter in part.model_fields:
             assert parameter in found
+
+
+def test_parts_that_share_a_file_do_not_repeat_what_it_says():
+    found = rows(tables(), "Names for `forms` and `methods.<name>.weighting.spread.form`")
+    assert len({found[name][0] for name in FORMS}) == len(FORMS)
+    assert "reviewers" not in found["variance"][0]
+    assert "ascent (GA)" in rows(tables(), "Names for `methods.<name>.weighting`")["uniform"][0], "one in its own file"
+
+
+def test_sections_that_are_optional_or_searched():
+    text = tables()
+    top = rows(text, "Top level")
+    assert top["disturb"][:2] == ["section or null", "`null`"]
+    assert top["forms"][0] == "list, each: name or `{name: {key: value}}`"
+    assert top["selection"][:2] == ["section", "the section's"]
+    methods = rows(text, "`methods.<name>`")
+    assert methods["sweep"][:2] == ["map of names, each: non-empty list, each: number, text, boolean", "`{}`"]
+    assert "rank" in rows(text, "`finetune.lora`, `unlearn.lora`, `models.<name>.training.lora`")
+    assert "repository" in rows(text, "`models.<name>.full`, `models.<name>.retain.<name>`")
+    assert rows(text, "`models.<name>` with `source: checkpoints`")["full"][:2] == ["section", "required"]
 
 
 def test_tables_are_well_formed():

@@ -5,6 +5,7 @@ from lethe.publish import publish
 
 FILES = [
     "etw_tab_main/main.csv",
+    "etw_tab_main/main.md",
     "etw_tab_main/runs.csv",
     "etw_fig2/forget10.png",
     "etw_fig2/forget10.auc.csv",

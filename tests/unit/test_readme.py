@@ -58,7 +58,7 @@ def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder
     )
     import copy
 
-    log = train(copy.deepcopy(model), task, len(rows), method.training("New"), 0, gpus=0)
+    log = train(copy.deepcopy(model), task, len(rows), method.training_of(method.methods["New"]), 0, gpus=0)
     assert log["weight_mean"].iloc[0] == pytest.approx(1.0)
 
 

@@ -72,17 +72,18 @@ def weighting_name(method):
 # Any point of a swept method has the same parts; only their hyper-parameters differ.
 def method_code(method):
     parts = section(method)
-    return lib(
-        "unlearn",
-        "train",
-        "method",
-        "statistics",
-        "prompts",
-        "tokens",
+    modules = [
+        *("unlearn", "train", "method", "statistics", "prompts", "tokens"),
+        *("models", "epochs", "starting"),
         f"weightings/{part_name(parts['weighting'])}",
         f"objectives/{part_name(parts['objective'])}",
         f"retain/{part_name(parts['retain'])}",
-    )
+    ]
+    modules += ["forms"] * bool(method.weighting.forms())
+    modules += ["benchmarks/refusals"] * method.objective.refusals
+    modules += ["lora"] * (STUDY.training_of(method).lora is not None)
+    modules += ["measure", "forward"] * (STUDY.evaluation.evaluate_every > 0)
+    return lib(*modules)
 
 
 # The stages of the token table that have the given columns.
@@ -240,12 +241,21 @@ def point_parameters(name):
     }
 
 
-# What is measured during a run; None if nothing is.
-def epoch_evaluation():
-    if STUDY.evaluation.evaluate_every == 0:
+# What is measured during a run; None if nothing is. Points of a search are judged by their end alone.
+def epoch_evaluation(name):
+    if STUDY.evaluation.evaluate_every == 0 or "@" in name:
         return None
     keys = {"evaluate_every", "epoch_suite", "epoch_limits", "max_new_tokens", "limits"}
-    return {k: v for k, v in section(STUDY.evaluation).items() if k in keys}
+    return {
+        "study_splits": SPLITS,
+        "evaluation": {k: v for k, v in section(STUDY.evaluation).items() if k in keys},
+    }
+
+
+# What changes metrics that are computed from measurements.
+def judging(evaluation):
+    keys = {"limits", "epoch_limits", "min_k", "ou_compat"}
+    return {key: value for key, value in section(evaluation).items() if key in keys}
 
 
 # What changes a measurement, as opposed to a metric computed from it.

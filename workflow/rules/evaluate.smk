@@ -48,7 +48,7 @@ rule evaluate:
         "../../environment.yml"
     params:
         who=WHO,
-        evaluation=section(STUDY.evaluation),
+        evaluation=judging(STUDY.evaluation),
         study_splits=SPLITS,
     script:
         "../scripts/evaluate.py"
@@ -75,7 +75,7 @@ rule search:
         },
         rule=STUDY.selection.rule,
         seed=STUDY.selection.seed,
-        evaluation=section(STUDY.evaluation),
+        evaluation=judging(STUDY.evaluation),
         study_splits=SPLITS,
     script:
         "../scripts/search.py"
@@ -110,7 +110,7 @@ rule trajectory:
         "../../environment.yml"
     params:
         runs=RUNS,
-        evaluation=section(STUDY.evaluation),
+        evaluation=judging(STUDY.evaluation),
         study_splits=SPLITS,
     script:
         "../scripts/trajectory.py"

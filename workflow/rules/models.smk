@@ -47,7 +47,13 @@ rule finetune:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/base/{model}/model",
         code=lib(
-            "models", "train", "statistics", "prompts", "epochs", "benchmarks/records"
+            "models",
+            "train",
+            "statistics",
+            "prompts",
+            "epochs",
+            "benchmarks/records",
+            *["lora"] * (STUDY.finetune.lora is not None),
         ),
     output:
         model=directory("results/{study}/finetune/{model}/{data}/model"),
@@ -68,7 +74,6 @@ rule finetune:
         ),
         prompt=section(STUDY.prompt),
         seed=STUDY.seed,
-        splits=SPLITS,
         temperatures=STUDY.finetune_temperatures,
     script:
         "../scripts/finetune.py"
@@ -86,7 +91,7 @@ rule reference:
     log:
         "results/{study}/logs/reference/{model}/{split}/{kept}.log",
     wildcard_constraints:
-        kept=r"(retain|forget)(-layer\d+)?",
+        kept=r"forget|retain(-layer\d+)?",
     conda:
         "../../environment.yml"
     resources:

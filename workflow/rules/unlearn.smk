@@ -27,7 +27,7 @@ rule unlearn:
         prompt=section(STUDY.prompt),
         lines=STUDY.refusals,
         study_seed=STUDY.seed,
-        study_splits=SPLITS,
-        epochs=epoch_evaluation(),
+        tables=UNLEARN_TABLES[1:],
+        epochs=lambda wildcards: epoch_evaluation(wildcards.method),
     script:
         "../scripts/unlearn.py"

@@ -18,7 +18,7 @@ encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.con
 examples = encoder.examples(rows)
 training = TrainingConfig(**snakemake.params.training)
 # What the model says of the forget rows while it learns them, or does not.
-forget = dict.fromkeys(row for split in snakemake.params.splits for row in select(records, "full", split))
+forget = [row for row in select(records, "full") if any(split.startswith("forget") for split in row.splits)]
 look = look_at_tokens(encoder.examples(forget), tuple(snakemake.params.temperatures))
 epochs = Recorder(look, training.epochs)
 seed, gpus = snakemake.params.seed, snakemake.resources.gpu

@@ -1,3 +1,5 @@
+import pandas as pd
+
 from lethe import models, starting
 from lethe.benchmarks.records import read_records, retain_split, select
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TrainingConfig
@@ -39,20 +41,20 @@ task = Unlearning(
         seed=params.study_seed,
     ),
 )
-weights = Recorder(task.weights, training.epochs)
-recorders = [weights]
+recorders = {"weights": Recorder(task.weights, training.epochs)}
 if params.epochs:
-    config = EvaluationConfig(**params.epochs)
-    sets = epoch_sets(evaluation_sets(records, [split], params.study_splits, config.limits), config.epoch_limits)
-    look = Measurement(encoder, sets, config)
-    tokens = Recorder(look.tokens, training.epochs, config.evaluate_every)
-    generations = Recorder(look.generations, training.epochs, config.evaluate_every)
-    recorders += [tokens, generations]
-log = train(model, task, len(task.forget), training, seed, snakemake.resources.gpu, together(*recorders))
+    # Not a parameter: it changes speed and memory, not values.
+    tokens_per_batch = snakemake.config.get("evaluation", {}).get("tokens_per_batch", 4096)
+    config = EvaluationConfig(**params.epochs["evaluation"], tokens_per_batch=tokens_per_batch)
+    splits = params.epochs["study_splits"]
+    look = Measurement(
+        encoder, epoch_sets(evaluation_sets(records, [split], splits, config.limits), config.epoch_limits), config
+    )
+    recorders["epoch_tokens"] = Recorder(look.tokens, training.epochs, config.evaluate_every)
+    recorders["epoch_generations"] = Recorder(look.generations, training.epochs, config.evaluate_every)
+log = train(model, task, len(task.forget), training, seed, snakemake.resources.gpu, together(*recorders.values()))
 models.save(model, tokenizer, target.model)
 origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, training.precision)}
 write_table(target.log, log, origin)
-write_table(target.weights, weights.table(), origin)
-if params.epochs:
-    write_table(target.epoch_tokens, tokens.table(), origin)
-    write_table(target.epoch_generations, generations.table(), origin)
+for name in params.tables:  # of a search's points, what is measured by epoch is empty
+    write_table(target[name], recorders[name].table() if name in recorders else pd.DataFrame(), origin)
