@@ -125,7 +125,18 @@ def measure_tokens(
                     "std_logprob": score.std_logprob.numpy(),
                 }
             )
-    columns = "set sample kind index position token_id logprob greedy mean_logprob std_logprob".split()
+    columns = [
+        "set",
+        "sample",
+        "kind",
+        "index",
+        "position",
+        "token_id",
+        "logprob",
+        "greedy",
+        "mean_logprob",
+        "std_logprob",
+    ]
     tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames] or [[]]) for key in columns})
     for column in ("set", "sample", "kind"):
         tokens[column] = tokens[column].astype(str)

@@ -151,9 +151,7 @@ class Unlearning:
         with autocast(context.device, context.dtype):
             states, layer_states = hidden_states(context.model, ids, self.layer)  # [B, S, H]
             hidden, head = states[sequence, position], head_weight(context.model)
-            statistics = token_statistics(
-                hidden, head, targets, weighting.temperatures(), forms=weighting.forms()
-            )
+            statistics = token_statistics(hidden, head, targets, weighting.temperatures(), forms=weighting.forms())
         tokens = ForgetTokens(statistics.logprob, hidden, head, targets)
         if layer_states is not None:
             tokens.layer_hidden = layer_states[sequence, position]
