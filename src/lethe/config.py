@@ -509,6 +509,12 @@ class Study(Section):
             self.training_of(method)
         except ValidationError as error:
             raise ValueError(_explain(error, TrainingConfig, method.training, f"{key}.training").strip()) from None
+        layers = {*method.objective.layers(), *method.retain.layers()}
+        if len(layers) > 1:
+            raise ValueError(
+                f"methods.{name}: objective and retain term read different layers {sorted(layers)}; give both the same "
+                "`layer`"
+            )
         label = method.weighting.model_dump().get("label")
         if label is not None and label not in self.labels:
             raise ValueError(f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})")

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lethe.method import Part
+from lethe.statistics import log_softmax
 
 
 class Form(Part):
@@ -29,7 +30,7 @@ class Form(Part):
 
     def of(self, logits: Tensor) -> Tensor:
         """[c, V] logits, shifted by any constant → [c] values ≥ 0 of the prediction at T."""
-        return self.values(_log_softmax(logits / self.temperature))
+        return self.values(log_softmax(logits / self.temperature))
 
     def values(self, log_p: Tensor) -> Tensor:
         """[c, V] log-probabilities at T, nats, normalised → [c] values ≥ 0."""
@@ -52,7 +53,7 @@ class TopKEntropy(Form):
     k: int = Field(10, ge=2, description="Words kept.")
 
     def values(self, log_p: Tensor) -> Tensor:
-        return _entropy(_log_softmax(log_p.topk(min(self.k, log_p.shape[-1]), dim=-1).values))
+        return _entropy(log_softmax(log_p.topk(min(self.k, log_p.shape[-1]), dim=-1).values))
 
 
 class Variance(Form):
@@ -107,16 +108,3 @@ def _entropy(log_p: Tensor) -> Tensor:
 def _variance(log_p: Tensor) -> Tensor:
     """1 − Σ p² as Σ p (1 − p): nothing cancels, however certain the prediction."""
     return torch.linalg.vecdot(log_p.exp(), -torch.expm1(log_p))
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    """Log-softmax whose likeliest word is exact: ln(1 − what the others have).
-
-    Summed over a real vocabulary in fp32, a certain word's 1 swallows some of the others' small shares; its ln p, and
-    with it every form of a memorised token, is then off by several per cent on a CPU.
-    """
-    log_p = logits.log_softmax(-1)
-    first = log_p.argmax(-1, keepdim=True)
-    others = log_p.exp().scatter_(-1, first, 0).sum(-1, keepdim=True)
-    exact = torch.where(others < 0.5, torch.log1p(-others), log_p.gather(-1, first))
-    return log_p.scatter_(-1, first, exact)

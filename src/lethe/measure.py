@@ -21,6 +21,7 @@ from lethe.forward import Cost, Question, generate, score_answers
 from lethe.prompts import Encoder
 from lethe.tokens import entropy_column
 
+ANSWER = ("set", "sample", "kind", "index")  # what names an answer
 GENERATED_SETS = ("forget", "retain", "real_authors", "world_facts")
 
 

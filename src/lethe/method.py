@@ -14,8 +14,8 @@ log-probabilities or hidden states, refusals, a layer's output); the loop brings
 Weightings come in three kinds, and all enter through `Weighting.start`, called once before the first step:
 
 - *dynamic*: a function of this step's statistics. Override `weights(batch)`; `start` hands back that very method.
-  Entropies at a temperature are asked for by overriding `temperatures()`, other spreads of the prediction (`lethe.forms`)
-  by overriding `forms()`.
+  Entropies at a temperature are asked for by overriding `temperatures()`, other spreads of the prediction
+  (`lethe.forms`) by overriding `forms()`.
 - *static*: a column of the token table, computed before training. Derive from `StaticWeighting` and override
   `column(table, seed)`; the loop puts the values of this step's tokens into `batch.static`.
 - *learned*: has parameters and a step of its own inside the loop. Override `start` and return a callable that owns

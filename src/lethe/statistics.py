@@ -98,12 +98,13 @@ class _TokenStatistics(torch.autograd.Function):
         for start in range(0, rows, chunk):
             part = slice(start, start + chunk)
             logits = _logits(hidden[part], head, dtype)  # [c, V]
-            largest = logits.amax(-1)
+            largest, first = logits.max(-1)
             logits -= largest[:, None]
             for temperature in {1.0, *temperatures}:
                 p = torch.mul(logits, 1 / temperature, out=work[: len(logits)]).exp_()  # not yet normalised
-                total = p.sum(-1)
-                log_total = total.log()
+                # The likeliest word's 1 is added last: in fp32 it would swallow the small shares of the others.
+                others = p.scatter_(-1, first[:, None], 0).sum(-1)
+                total, log_total = 1 + others, others.log1p()
                 if temperature == 1:
                     normaliser[part] = largest + log_total
                     logprob[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - log_total
@@ -111,7 +112,7 @@ class _TokenStatistics(torch.autograd.Function):
                     k = temperatures.index(temperature)
                     log_normalisers[part, k] = largest / temperature + log_total
                     # ln Σ − Σ p·z on logits shifted to z ≤ 0: both terms are positive, so nothing cancels, as it
-                    # would on raw logits of a confident token.
+                    # would on raw logits of a confident token. The likeliest word has z = 0 and adds nothing.
                     entropies[k][part] = log_total - torch.linalg.vecdot(p, logits) / (total * temperature)
             for spread, form in zip(spreads, forms, strict=True):
                 spread[part] = form.of(logits)
@@ -278,11 +279,11 @@ def token_scores(
             logits = _logits(hidden[part], head, dtype)
             greedy.append(logits.argmax(-1) == targets[part])
             for temperature in temperatures:
-                log_p = (logits / temperature).log_softmax(-1)
+                log_p = log_softmax(logits / temperature)
                 entropy[temperature].append(-torch.linalg.vecdot(log_p.exp(), log_p))
             for form in forms:
                 spreads[form].append(form.of(logits))
-            log_p = logits.log_softmax(-1)
+            log_p = log_softmax(logits)
             p = log_p.exp()
             logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
             mean.append(torch.linalg.vecdot(p, log_p))
@@ -295,6 +296,18 @@ def token_scores(
         {temperature: torch.cat(values) for temperature, values in entropy.items()},
         {form: torch.cat(values) for form, values in spreads.items()},
     )
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """[c, V] logits → [c, V] log-probabilities, nats; fp32, and exact to its last digits for certain words too.
+
+    Summed over a real vocabulary, a certain word's 1 swallows some of the others' small shares: at 1 − p = 1e-4 torch's
+    own ln p is off by several per cent on a CPU. Here it is −ln(1 + what the others have).
+    """
+    largest, first = logits.max(-1, keepdim=True)
+    shifted = logits - largest
+    others = shifted.exp().scatter_(-1, first, 0).sum(-1, keepdim=True)
+    return shifted - others.log1p()
 
 
 def _check(hidden: Tensor, head_weight: Tensor, targets: Tensor) -> None:

@@ -252,15 +252,15 @@ def weights_at_start(method: MethodConfig, table: pd.DataFrame, seed: int) -> np
     weighting = method.weighting
     if isinstance(weighting, StaticWeighting):
         return np.asarray(weighting.column(table, seed), dtype=np.float64)
-    logprob = torch.from_numpy(table["logprob"].to_numpy(dtype=np.float64))
+    logprob = torch.tensor(table["logprob"].to_numpy(dtype=np.float64))
     batch = TokenBatch(
         sequence=torch.from_numpy(sequence),
         n_sequences=len(samples),
         logprob=logprob,
         entropy={
-            t: torch.from_numpy(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
+            t: torch.tensor(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
         },
-        forms={form: torch.from_numpy(table[form.column].to_numpy(dtype=np.float64)) for form in weighting.forms()},
+        forms={form: torch.tensor(table[form.column].to_numpy(dtype=np.float64)) for form in weighting.forms()},
         reference_logprob=logprob,
         training=False,
     )

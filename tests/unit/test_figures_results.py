@@ -438,6 +438,14 @@ def test_fig9_has_a_panel_per_method_with_solid_dashed_and_auc(figures):
     assert [a.get_ylabel() for a in right] == ["", "", "", "AUC"]
 
 
+def test_fig9_reads_nothing_into_rounding(tokens):
+    """TNPO at the starting model: ω = 1 but for two forward passes' rounding, here by chance higher on the labelled."""
+    weights = recorded(tokens, epochs=1)
+    labelled = weights.merge(tokens, on=["sample", "position", "token_id"])["informative_gold"].fillna(False)
+    weights["weight"] = 1 + 1e-3 * labelled.to_numpy(float)
+    assert etw_fig9.by_epoch(tokens, {"TNPO": weights}, "gold")["auc"].tolist() == [0.5]
+
+
 def test_fig9_chooses_methods_and_epochs_of_the_heat_map():
     assert etw_fig9.shown(["GA", "SCN", "WGA", "ETW", "Mine"]) == ["ETW", "WGA", "SCN"]
     assert etw_fig9.shown(["a", "b", "c", "d", "e"]) == ["a", "b", "c", "d"]

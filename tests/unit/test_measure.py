@@ -12,7 +12,20 @@ from transformers import GenerationConfig
 from lethe.benchmarks.records import Record, select
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
-from lethe.measure import answers_of, end_tokens, evaluation_sets, measure, restrict, score_table
+from lethe.forms import TopKEntropy, Variance
+from lethe.measure import (
+    answers_of,
+    end_tokens,
+    epoch_sets,
+    evaluation_sets,
+    measure,
+    measure_generations,
+    measure_tokens,
+    no_generations,
+    restrict,
+    score_table,
+)
+from lethe.metrics.answers import GENERATION_COLUMNS, TOKEN_COLUMNS
 from lethe.tokens import token_table
 
 SCORES = {"logprob", "greedy", "mean_logprob", "std_logprob"}
@@ -93,6 +106,22 @@ def test_sets_that_a_benchmark_lacks_are_absent(study):
     assert set(evaluation_sets(some, ["forget10"], ["forget10"], {})) == {"forget"}
 
 
+def test_sets_measured_during_training_are_part_of_the_evaluation_sets(study):
+    sets = evaluation_sets(study, ["forget10"], ["forget10"], {"retain": 5})
+    fewer = epoch_sets(sets, {"retain": 3, "real_authors": 2, "world_facts": 99, "forget": 1})
+    assert numbers(fewer) == {
+        "forget": [8],
+        "retain": [0, 2, 5],  # evenly spread over what `limits` left: 0, 1, 2, 4, 5
+        "real_authors": [0, 4],
+        "world_facts": [0, 1, 2, 3],
+        "holdout": [0, 1, 2],
+    }
+    assert list(fewer) == list(sets)
+    assert all(set(rows) <= set(sets[name]) for name, rows in fewer.items())
+    assert epoch_sets(sets, {}) == sets
+    assert "holdout" not in epoch_sets({"forget": sets["forget"]}, {"holdout": 1}), "a limit makes no set"
+
+
 def test_empty_forget_split_is_an_error(study):
     with pytest.raises(InputError, match=r"forget01.*forget05, forget10, retain90, retain95"):
         evaluation_sets(study, ["forget01"], ["forget01"], {})
@@ -146,6 +175,28 @@ def measured(tiny, encoder, sets, config):
 def plain_logprobs(model, prompt, answer):
     logits = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
     return logits.double().log_softmax(-1)[range(len(answer)), answer].numpy()
+
+
+def test_measuring_is_tokens_and_generations(measured, tiny, encoder, sets, config):
+    """Each half by itself gives the same, and what it took."""
+    tokens, teacher_forced = measure_tokens(tiny[0], encoder, sets, config.tokens_per_batch, None)
+    generations, generation = measure_generations(tiny[0], encoder, sets, config, None)
+    pd.testing.assert_frame_equal(tokens, measured[0])
+    pd.testing.assert_frame_equal(generations, measured[1])
+    for phase, cost in (("teacher_forced", teacher_forced), ("generation", generation)):
+        assert cost.real_tokens == measured[2][phase].real_tokens
+        assert cost.batches == measured[2][phase].batches
+    assert list(tokens.columns) == TOKEN_COLUMNS
+
+
+def test_no_generations_look_like_generations_without_rows(measured, sets):
+    nothing = no_generations()
+    assert nothing.empty
+    assert list(nothing.columns) == list(measured[1].columns) == GENERATION_COLUMNS
+    assert (nothing.dtypes == measured[1].dtypes).all()
+    assert restrict(nothing, sets).empty
+    stacked = pd.concat([nothing, measured[1]], ignore_index=True)
+    pd.testing.assert_frame_equal(stacked, measured[1])
 
 
 def test_token_table_has_one_row_per_label_token(measured, encoder, sets):
@@ -264,6 +315,30 @@ def test_score_table_adds_columns_and_nothing_else(tiny, encoder, forget, table)
         for t in (1.0, 2.0):
             log_p = (logits / t).log_softmax(-1)
             np.testing.assert_allclose(rows[f"entropy_T{t}"], -(log_p.exp() * log_p).sum(-1), rtol=0, atol=1e-5)
+
+
+def test_score_table_adds_a_column_for_each_form(sharp, encoder, forget, table):
+    forms = (Variance(temperature=2.0), TopKEntropy(k=3))
+    scored = score_table(sharp, encoder, forget, table, [1.0], None, forms)
+    added = ["logprob", "entropy_T1.0", "variance_T2.0", "top_k_entropy_k3_T1.0"]
+    assert list(scored.columns) == [*table.columns, *added]
+    for record in forget:
+        rows = scored[scored["sample"] == record.id]
+        prompt, ids = encoder.prompt(record.question), rows["token_id"].tolist()
+        with torch.no_grad():
+            logits = sharp(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1].double()
+        variance = 1 - (logits / 2).softmax(-1).square().sum(-1)
+        np.testing.assert_allclose(rows["variance_T2.0"], variance, rtol=0, atol=1e-5)
+        top = logits.softmax(-1).topk(3).values
+        top = top / top.sum(-1, keepdim=True)
+        entropy = -(top * top.log()).sum(-1)
+        np.testing.assert_allclose(rows["top_k_entropy_k3_T1.0"], entropy, rtol=0, atol=1e-5)
+    assert scored["variance_T2.0"].nunique() > 10, "of each token its own"
+
+
+def test_score_table_without_temperatures_has_log_probabilities_alone(sharp, encoder, forget, table):
+    """What refusals are scored for."""
+    assert list(score_table(sharp, encoder, forget, table, [], None).columns) == [*table.columns, "logprob"]
 
 
 def test_score_table_finds_rows_of_a_shuffled_table(tiny, encoder, forget, table):

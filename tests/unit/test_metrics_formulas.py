@@ -16,7 +16,7 @@ from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import normalised, probability
 from lethe.metrics.rouge import rouge_l_recall
 from lethe.metrics.truth_ratio import closeness, knowledge, superiority, truth_ratio
-from lethe.metrics.utility import NINE, model_utility
+from lethe.metrics.utility import NINE, TEACHER_FORCED, model_utility
 
 # --- value --------------------------------------------------------------------------------------------------
 
@@ -222,6 +222,17 @@ def test_model_utility_without_one_part_is_undefined():
 def test_the_nine_are_declared_metrics_where_higher_is_better():
     assert len(set(NINE)) == 9
     assert {METRICS[name].better for name in NINE} == {"higher"}
+
+
+def test_teacher_forced_utility_is_the_harmonic_mean_of_the_six_without_generation():
+    assert len(TEACHER_FORCED) == 6
+    assert set(NINE) - set(TEACHER_FORCED) == {"retain_Q_A_ROUGE", "ra_Q_A_ROUGE", "wf_Q_A_ROUGE"}
+    parts = {name: Value(1 / (i + 1)) for i, name in enumerate(TEACHER_FORCED)}
+    assert model_utility(parts, TEACHER_FORCED).value == pytest.approx(6 / 21, rel=1e-14)
+    rouge = {name: Value(None, "no generation") for name in NINE if name not in TEACHER_FORCED}
+    assert model_utility({**parts, **rouge}, TEACHER_FORCED).value == pytest.approx(6 / 21, rel=1e-14)
+    zero = {**parts, "wf_Truth_Ratio": Value(0.0), "wf_Q_A_ROUGE": Value(0.0)}
+    assert model_utility(zero, TEACHER_FORCED) == Value(0.0, "0 because of wf_Truth_Ratio")
 
 
 # --- forget quality and aggregate ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from lethe.io import read_table, write_table
 from lethe.metrics import METRICS, PREFIXES
 from lethe.metrics.answers import ANSWER_ONLY, TOKEN_COLUMNS, answer_values
 from lethe.metrics.summary import Measured, samples, summarise, to_json
+from lethe.metrics.utility import TEACHER_FORCED
 
 LOG2 = math.log(2)
 
@@ -263,6 +264,22 @@ def test_every_declared_metric_is_summarised_and_defined_on_full_data():
     assert summary["aggregate"].value == pytest.approx(summary["neg_log10_fq"].value * summary["delta_mu"].value)
     assert summary["abs_privleak"].value == abs(summary["privleak"].value)
     assert summary["forget_Q_A_Prob"].counts == {"samples": 6, "dropped": 0}
+
+
+def test_utility_during_training_needs_no_generation():
+    measured = five_sets(0.5)
+    model = samples(measured)
+    silent = samples(replace(measured, generations=measured.generations.iloc[:0]))
+    whole, cheap = summarise(model, model, model), summarise(silent, silent, silent)
+    six = [whole[name].value for name in TEACHER_FORCED]
+    assert cheap["utility_teacher_forced"].value == pytest.approx(6 / sum(1 / value for value in six), rel=1e-12)
+    assert cheap["utility_teacher_forced"] == whole["utility_teacher_forced"]
+    assert whole["utility_teacher_forced"].value != pytest.approx(whole["model_utility"].value, rel=1e-3)
+    generated = {"model_utility", "delta_mu", "aggregate"} | {name for name in METRICS if name.endswith("ROUGE")}
+    assert {name for name in generated if cheap[name].value is not None} == set()
+    assert "needs a generation" in cheap["delta_mu"].reason
+    for name in METRICS.keys() - generated:
+        assert cheap[name] == whole[name], name
 
 
 def test_a_model_that_remembers_is_found_and_its_privleak_is_negative():

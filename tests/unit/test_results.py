@@ -1,15 +1,21 @@
 """One table of runs, whether the study holds together, and which samples are shown."""
 
+import copy
 import math
 
 import pandas as pd
 import pytest
 
 from lethe.check import KNOWN, SEPARATED, check, markdown
-from lethe.io import write_table
-from lethe.metrics import Value
-from lethe.results import read_logs, read_runs, run_row
+from lethe.config import EvaluationConfig, TrainingConfig
+from lethe.epochs import Measurement, Recorder, together
+from lethe.evaluation import evaluate
+from lethe.io import read_table, write_table
+from lethe.measure import epoch_sets, evaluation_sets, measure
+from lethe.metrics import METRICS, Value
+from lethe.results import read_logs, read_runs, run_row, trajectory
 from lethe.samples import default_samples
+from lethe.train import FineTuning, train
 
 # --- runs -------------------------------------------------------------------------------------------------
 
@@ -66,6 +72,108 @@ def test_logs_without_a_loss_have_its_column_all_the_same(tmp_path, missing):
     logs = read_logs([tmp_path / "GA/seed0/log.parquet"])
     assert logs[missing].isna().all()
     assert logs[kept].tolist() == [1.0]
+
+
+# --- trajectories -----------------------------------------------------------------------------------------
+
+GENERATED = {"model_utility", "delta_mu", "aggregate", *(name for name in METRICS if name.endswith("ROUGE"))}
+
+
+def in_training(model, encoder, records, sets, config, seed):
+    """Tables of a run over three epochs, looked at after every second; the run learns what it should forget."""
+    examples = encoder.examples(sets["forget"])
+    settings = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0.0)
+    look = Measurement(encoder, sets, config)
+    recorders = [Recorder(which, settings.epochs, config.evaluate_every) for which in (look.tokens, look.generations)]
+    train(copy.deepcopy(model), FineTuning(examples), len(examples), settings, seed, 0, together(*recorders))
+    return tuple(recorder.table() for recorder in recorders)
+
+
+@pytest.fixture(scope="module", params=["cheap", "full"])
+def suite(request, sharp, tiny, encoder, records):
+    """Suite, runs, references (measured on more rows than the runs), sets measured during training, config."""
+    limits = {"forget": 4, "retain": 4, "real_authors": 3, "world_facts": 3, "holdout": 4}
+    config = EvaluationConfig(
+        max_new_tokens=4,
+        evaluate_every=2,
+        epoch_suite=request.param,
+        epoch_limits={"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2},
+    )
+    whole = evaluation_sets(records, ["forget10"], ["forget10"], limits)
+    sets = epoch_sets(whole, config.epoch_limits)
+    runs = {f"GA/seed{seed}": in_training(sharp, encoder, records, sets, config, seed) for seed in (0, 12)}
+    models = {"full": sharp, "retain": tiny[0]}
+    references = {who: measure(model, encoder, whole, config, None)[:2] for who, model in models.items()}
+    return request.param, runs, references, sets, config
+
+
+@pytest.fixture(scope="module")
+def table(suite, records):
+    _, runs, references, sets, config = suite
+    return trajectory("small", "forget10", runs, references, records, sets, config)
+
+
+def test_a_row_for_each_reference_and_each_epoch_looked_at(table):
+    assert list(table.columns) == ["model", "split", "method", "seed", *METRICS, "epoch"]
+    assert str(table["seed"].dtype) == str(table["epoch"].dtype) == "Int64"
+    assert set(table["model"]) == {"small"}
+    assert set(table["split"]) == {"forget10"}
+    references = table[table["method"].isin(["full", "retain"])]
+    assert references["method"].tolist() == ["full", "retain"]
+    assert references[["seed", "epoch"]].isna().all(axis=None)
+    runs = table.drop(references.index)
+    assert set(runs["method"]) == {"GA"}
+    assert list(zip(runs["seed"], runs["epoch"], strict=True)) == [(s, e) for s in (0, 12) for e in (0, 2, 3)]
+
+
+def test_before_the_first_step_a_run_is_the_full_model(table):
+    """Though the full model was measured on more rows, and with generations."""
+    full = table[table["method"] == "full"].iloc[0]
+    for _, row in table[table["epoch"] == 0].iterrows():
+        pd.testing.assert_series_equal(
+            row[list(METRICS)].astype(float), full[list(METRICS)].astype(float), check_names=False, rtol=1e-6
+        )
+    later = table[table["epoch"] == 3]
+    assert (later["forget_Q_A_Prob"] > full["forget_Q_A_Prob"]).all(), "the runs go on learning"
+
+
+def test_metrics_that_need_generations_are_undefined_in_all_rows_or_in_none(table, suite):
+    cheap = suite[0] == "cheap"
+    for name in METRICS:
+        undefined = table[name].isna()
+        if name in GENERATED and cheap:
+            assert undefined.all(), name
+        elif name != "aggregate":  # undefined where no utility is lost
+            assert not undefined.any(), name
+    assert table["utility_teacher_forced"].notna().all()
+
+
+def test_rows_are_those_of_an_evaluation_on_the_same_rows(table, suite, records):
+    kind, runs, references, sets, config = suite
+    tokens, generations = runs["GA/seed12"]
+    last = tokens[tokens["epoch"] == 3], generations[generations["epoch"] == 3]
+    if kind == "cheap":
+        references = {who: (found, said.iloc[:0]) for who, (found, said) in references.items()}
+    _, summaries = evaluate({**references, "last": last}, records, sets, config)
+    row = table[(table["seed"] == 12) & (table["epoch"] == 3)].iloc[0]
+    for name, value in summaries["last"].items():
+        assert row[name] == pytest.approx(math.nan if value.value is None else value.value, nan_ok=True), name
+    assert summaries["last"]["forget_Q_A_Prob"].counts["samples"] == len(sets["forget"]) == 3
+
+
+def test_trajectories_survive_files(table, suite, records, tmp_path):
+    """Runs are read back from Parquet, in which a cheap suite's generations are a table without rows."""
+    _, runs, references, sets, config = suite
+    stored = {}
+    for i, (run, tables) in enumerate(runs.items()):
+        paths = [tmp_path / f"{name}{i}.parquet" for name in ("tokens", "generations")]
+        for path, part in zip(paths, tables, strict=True):
+            write_table(path, part)
+        stored[run] = tuple(map(read_table, paths))
+    again = trajectory("small", "forget10", stored, references, records, sets, config)
+    pd.testing.assert_frame_equal(again, table)
+    write_table(tmp_path / "runs.parquet", table)
+    assert read_runs([tmp_path / "runs.parquet"])["epoch"].isna().tolist() == table["epoch"].isna().tolist()
 
 
 # --- check ------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ are for a text width of 6.5 inches: nothing is smaller than 7 points.
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,13 +74,10 @@ KNOWN = {
 }
 _KNOWN = {name.lower(): look for name, look in KNOWN.items()}
 
-SPARE = [
-    Look(colour, marker, line)
-    for (line, marker), colour in product(
-        [("-", "o"), ("--", "s"), ("-.", "^"), (":", "D")],
-        ["#117733", "#CC6677", "#6699CC", "#661100", "#44AA99", "#DDCC77", "#AA4466"],
-    )
-]
+# Seven colours and four markers go round side by side: 28 looks, and neighbours differ in both.
+_COLOURS = ["#117733", "#CC6677", "#6699CC", "#661100", "#44AA99", "#DDCC77", "#AA4466"]
+_MARKS = [("--", "s"), ("-.", "^"), (":", "D"), ("-", "o")]
+SPARE = [Look(_COLOURS[i % 7], marker, line) for i in range(28) for line, marker in [_MARKS[i % 4]]]
 
 
 def looks(methods: Iterable[str]) -> dict[str, Look]:
