@@ -471,14 +471,14 @@ class Study(Section):
             except ValueError as error:
                 lines = [f"methods.{name}.{line.strip()}" for line in str(error).splitlines()]
                 raise ValueError("\n".join(lines)) from None
-            self._check_method(f"methods.{name}", method)
-            for point, variant in points.items():
-                self._check_method(f"methods.{name}.sweep ({point})", variant)
             if len({variant.retain.layers() for variant in points.values()}) > 1:
                 raise ValueError(
                     f"methods.{name}.sweep.retain.layer: what is kept of the starting model depends on it; write one "
                     "method for each layer"
                 )
+            self._check_method(f"methods.{name}", method)
+            for point, variant in points.items():
+                self._check_method(f"methods.{name}.sweep ({point})", variant)
         if self.figures.label not in self.labels:
             raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
         for key, values in (("splits", self.splits), ("seeds", self.seeds)):
@@ -512,7 +512,7 @@ class Study(Section):
         layers = {*method.objective.layers(), *method.retain.layers()}
         if len(layers) > 1:
             raise ValueError(
-                f"methods.{name}: objective and retain term read different layers {sorted(layers)}; give both the same "
+                f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same "
                 "`layer`"
             )
         label = method.weighting.model_dump().get("label")

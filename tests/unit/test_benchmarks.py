@@ -219,13 +219,17 @@ def test_unlearn_step(report, capsys):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_forget_gradients_of_both_ways_agree(name, monkeypatch):
-    """Without the retain term, beside which small weights would not show in the gradient norm; ETW at T = 0.3."""
+    """Without the retain term, beside which small weights would not show in the gradient norm; ETW at T = 0.3.
+
+    There the plain way's entropies are the less exact ones: torch's fp32 log-softmax loses the small shares beside a
+    certain word (`lethe.statistics.log_softmax`).
+    """
     whole = unlearn_step.Problem.method
     alone = {"retain_strength": 0.0}
     monkeypatch.setattr(unlearn_step.Problem, "method", lambda self, name: whole(self, name).model_copy(update=alone))
     ours, theirs = (first_step(way, step_problem(0.3), name) for way in (unlearn_step.lethe, unlearn_step.plain))
     assert theirs["gradient_norm"] > 0
-    assert ours == pytest.approx(theirs, rel=1e-4, abs=0)
+    assert ours == pytest.approx(theirs, rel=1e-3 if name == "ETW" else 1e-4, abs=0)
 
 
 def first_step(way, problem, name):

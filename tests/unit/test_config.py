@@ -707,3 +707,8 @@ def test_command_line_checks_files_and_prints_the_schema():
     assert "study 'fictional' is valid" in checked.stdout
     printed = subprocess.run([*command, "schema"], capture_output=True, text=True, check=True)
     assert printed.stdout == config.json_schema()
+
+
+def test_objective_and_retain_term_read_the_same_layer():
+    message = error(changed("methods.RMU", {**RMU, "retain": {"embed_diff": {"layer": 1}}}))
+    assert "methods.RMU: objective and retain term read different layers [1, 2]" in message

@@ -216,10 +216,14 @@ def test_measurement_shared_out_gives_the_same_rows_on_every_process(measured, s
         pd.testing.assert_frame_equal(ordered(generations, keys), expected, check_dtype=world == 2)
 
 
-def test_precision_is_that_of_the_training(measured, sharp, encoder, sets):
-    tokens = Measurement(encoder, sets, CONFIG).tokens(context(sharp, precision="bfloat16"))
-    difference = np.abs(tokens["logprob"] - measured[0]["logprob"])
-    assert 1e-4 < difference.max() < 1
+def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forget, sets):
+    half = context(sharp, precision="bfloat16")
+    for look, exact in (
+        (look_at_tokens(encoder.examples(forget), TEMPERATURES), seen),
+        (Measurement(encoder, sets, CONFIG).tokens, measured[0]),
+    ):
+        difference = np.abs(look(half)["logprob"] - exact["logprob"])
+        assert 1e-4 < difference.max() < 1
 
 
 # --- within training ----------------------------------------------------------------------------------------

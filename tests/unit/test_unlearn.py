@@ -188,7 +188,7 @@ def forget_loss(objective, model, teacher, task, i, weights) -> torch.Tensor:
             refusal = task.starting.refusals.examples[i]
             won = log_probability(logits_of(model, refusal), refusal).sum()
             won0 = log_probability(logits_of(teacher, refusal), refusal).sum().detach()
-            return -2 / 0.1 * log_sigmoid(0.1 * ((won - won0) + (s - s0)))
+            return -2 / IDK_BETA * log_sigmoid(IDK_BETA * ((won - won0) + (s - s0)))
         case "undial":
             soft = logits_of(teacher, row).detach()
             soft[torch.arange(len(weights)), row.answer] -= 10.0
@@ -222,6 +222,7 @@ def by_hand(model, task, weigh, objective="ascent", teacher=None, detach=True):
     return loss_forget, {n: zero.expand_as(p) if p.grad is None else p.grad for n, p in model.named_parameters()}
 
 
+IDK_BETA = 0.01  # at 0.1 the preference is saturated here, and the forget side has no say
 PER_SEQUENCE = {"npo", "simnpo", "idk_dpo", "rmu"}
 WEIGH = {
     "uniform": lambda logits, row: torch.ones(len(logits), dtype=logits.dtype),
@@ -239,7 +240,7 @@ def test_a_step_equals_float64(
     """Of every objective, in one batch and in several; the starting model is another than the one that is trained."""
     shift = np.random.default_rng(0).normal(0, 0.5, len(known))
     known = known.assign(logprob=(known["logprob"] + shift).astype("float32"))
-    configured = {"rmu": {"layer": 0}} if objective == "rmu" else objective
+    configured = {"rmu": {"rmu": {"layer": 0}}, "idk_dpo": {"idk_dpo": {"beta": IDK_BETA}}}.get(objective, objective)
     chosen = method(weighting, configured, "nll", strength=3.0, retain_strength=0.005)
     starting = starting_of(teacher, "nll", forget, retain, refusals_of(records, encoder, teacher))
     task = Unlearning(chosen, forget, retain, known, SEED, 32, starting)
