@@ -512,8 +512,7 @@ class Study(Section):
         layers = {*method.objective.layers(), *method.retain.layers()}
         if len(layers) > 1:
             raise ValueError(
-                f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same "
-                "`layer`"
+                f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same `layer`"
             )
         label = method.weighting.model_dump().get("label")
         if label is not None and label not in self.labels:

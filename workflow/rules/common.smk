@@ -20,7 +20,9 @@ METHODS = list(STUDY.methods)
 VARIANTS = STUDY.variants()
 SWEPT = [name for name, method in STUDY.methods.items() if method.sweep]
 POINTS = {
-    name: {v.split("@", 1)[1]: m for v, m in VARIANTS.items() if v.startswith(f"{name}@")}
+    name: {
+        v.split("@", 1)[1]: m for v, m in VARIANTS.items() if v.startswith(f"{name}@")
+    }
     for name in SWEPT
 }
 SPLITS = STUDY.splits
@@ -190,7 +192,9 @@ if STUDY.evaluation.evaluate_every > 0:
     UNLEARN_TABLES += ["epoch_tokens", "epoch_generations"]
 ASKED = {form.column for form in STUDY.forms}
 NEEDED_FORMS = [
-    {form.prefix: section(form)} for form in STUDY.all_forms() if form.column not in ASKED
+    {form.prefix: section(form)}
+    for form in STUDY.all_forms()
+    if form.column not in ASKED
 ]
 
 
@@ -295,6 +299,11 @@ def model_files(wildcards):
     if model["source"] != "folder":
         return []
     return sorted(str(path) for path in Path(model["path"]).iterdir() if path.is_file())
+
+
+# The pages of a table; `stem` may hold wildcards.
+def pages(stem, prefix=""):
+    return {f"{prefix}{suffix}": f"{stem}.{suffix}" for suffix in ("csv", "md", "tex")}
 
 
 METRIC_MODULES = sorted(

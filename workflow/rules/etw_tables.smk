@@ -16,11 +16,6 @@ PLACES = [(model, split) for model in MODELS for split in SPLITS]
 TESTED = [m for m in METHODS if weighting_name(STUDY.methods[m]) == "entropy"][:1]
 
 
-# The pages of a table; `stem` may hold wildcards.
-def pages(stem, prefix=""):
-    return {f"{prefix}{suffix}": f"{stem}.{suffix}" for suffix in ("csv", "md", "tex")}
-
-
 rule etw_tab_correlation:
     input:
         tables=lambda wildcards: expand(

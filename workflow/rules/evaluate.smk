@@ -71,7 +71,8 @@ rule search:
     params:
         points=lambda wildcards: point_parameters(wildcards.method),
         methods=lambda wildcards: {
-            point: section(method) for point, method in POINTS[wildcards.method].items()
+            point: section(method)
+            for point, method in POINTS[wildcards.method].items()
         },
         rule=STUDY.selection.rule,
         seed=STUDY.selection.seed,

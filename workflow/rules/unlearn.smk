@@ -3,15 +3,15 @@ rule unlearn:
     input:
         unpack(unlearn_inputs),
     output:
+        **{
+            name: f"results/{{study}}/unlearn/{{model}}/{{split}}/{{method}}/seed{{seed}}/{name}.parquet"
+            for name in UNLEARN_TABLES
+        },
         model=kept(
             directory(
                 "results/{study}/unlearn/{model}/{split}/{method}/seed{seed}/model"
             )
         ),
-        **{
-            name: f"results/{{study}}/unlearn/{{model}}/{{split}}/{{method}}/seed{{seed}}/{name}.parquet"
-            for name in UNLEARN_TABLES
-        },
     log:
         "results/{study}/logs/unlearn/{model}/{split}/{method}/seed{seed}.log",
     benchmark:

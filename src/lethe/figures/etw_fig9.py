@@ -25,7 +25,7 @@ COLUMNS = 4
 CORE = ("ETW", "SatImp", "WGA", "Imp", "TNPO", "SCN")  # the caption names the first two
 EPOCHS = 6  # rows per block of the heat-map, at most
 AUC = "#999999"
-# TNPO's p and p₀ come from two forward passes: at the start its weights differ by rounding, and their AUC would be noise.
+# TNPO's p and p₀ come from two forward passes: at the start its weights differ by rounding; their AUC would be noise.
 CONSTANT = 0.02  # of the largest weight
 
 
