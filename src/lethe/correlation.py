@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lethe.listing import Column, Layout
-from lethe.roc import Eos, auc_table, labelled, ranking
+from lethe.roc import Eos, auc_table, interval, labelled, ranking, resamples
 from lethe.tokens import entropy_column
 
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
@@ -79,11 +79,7 @@ def correlation_table(
     for label in labels:
         kept, positive = labelled(table, label, eos)
         cluster, names = pd.factorize(kept["sample"])
-        n = len(names)
-        counts = np.ones((1, n), int)
-        if n > 1 and bootstrap:
-            draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=bootstrap)
-            counts = np.vstack([counts, draws])
+        counts = resamples(len(names), bootstrap, seed)
         for score in scores:
             area = areas.loc[(label, score)]
             order = ranking(table, score)[kept.index]
@@ -97,18 +93,12 @@ def correlation_table(
                 pearson = resampled_pearson(values, positive, cluster, counts)
                 spearman = resampled_pearson(rankdata(order), positive, cluster, counts)
             auc = (area["auc"], area["low"], area["high"])
-            statistics = (*auc, *(2 * value - 1 for value in auc), *_interval(pearson), *_interval(spearman))
+            statistics = (*auc, *(2 * value - 1 for value in auc), *interval(pearson), *interval(spearman))
             counted = area[["tokens", "positives", "samples"]]
             rows.append((label, score, *statistics, *counted, int(np.isnan(pearson[1:]).sum()), reason))
     parts = [name + part for name in STATISTICS for part in ("", "_low", "_high")]
     columns = ["label", "score", *parts, "tokens", "positives", "samples", "resamples_undefined", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"reason": "string"})
-
-
-def _interval(drawn: np.ndarray) -> tuple[float, float, float]:
-    """The statistic of the full sample, which comes first, and its 95 % percentile interval."""
-    defined = drawn[1:][np.isfinite(drawn[1:])]
-    return drawn[0], *(np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan))
 
 
 def layout(split: str, bootstrap: int) -> Layout:

@@ -19,6 +19,7 @@ from lethe.device import autocast
 from lethe.models import head_weight, hidden_states
 from lethe.prompts import Example
 from lethe.statistics import chunk_rows
+from lethe.tokens import token_keys
 from lethe.train import collate
 
 ROWS_PER_PASS = 16
@@ -59,15 +60,8 @@ def disturb(
         information = mutual_information(hidden, head_weight(model)).cpu()
         for i, own in zip(part, information.split([len(row.answer) for row in rows]), strict=True):
             found[i] = own.numpy()
-    lengths = [len(example.answer) for example in examples]
-    return pd.DataFrame(
-        {
-            "sample": np.repeat([example.sample for example in examples], lengths),
-            "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
-            "token_id": np.concatenate([example.answer for example in examples]).astype("int32"),
-            "mutual_information": np.concatenate(found),
-        }
-    )
+    keys = token_keys([example.sample for example in examples], [example.answer for example in examples])
+    return pd.DataFrame(keys | {"mutual_information": np.concatenate(found)})
 
 
 def mutual_information(hidden: list[Tensor], head: Tensor, chunk: int | None = None) -> Tensor:

@@ -16,7 +16,7 @@ from lethe.measure import measure_generations, measure_tokens, no_generations
 from lethe.models import head_weight, hidden_states
 from lethe.prompts import Encoder, Example
 from lethe.statistics import token_scores
-from lethe.tokens import entropy_column
+from lethe.tokens import entropy_column, token_keys
 from lethe.train import Context, collate
 
 
@@ -56,18 +56,9 @@ def look_at_tokens(examples: list[Example], temperatures: tuple[float, ...]) -> 
             with autocast(context.device, context.dtype):
                 states, _ = hidden_states(context.model, ids)
                 scores = token_scores(states[sequence, position], head_weight(context.model), targets, temperatures)
-            lengths = [len(row.answer) for row in rows]
-            found.append(
-                pd.DataFrame(
-                    {
-                        "sample": np.repeat([row.sample for row in rows], lengths),
-                        "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
-                        "token_id": targets.cpu().numpy().astype("int32"),
-                        "logprob": scores.logprob.cpu().numpy(),
-                        **{entropy_column(t): scores.entropy[t].cpu().numpy() for t in temperatures},
-                    }
-                )
-            )
+            keys = token_keys([row.sample for row in rows], [row.answer for row in rows])
+            values = {entropy_column(t): scores.entropy[t].cpu().numpy() for t in temperatures}
+            found.append(pd.DataFrame(keys | {"logprob": scores.logprob.cpu().numpy()} | values))
         return pd.concat(context.gather(found)).sort_values(["sample", "position"], ignore_index=True)
 
     return look

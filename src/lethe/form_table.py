@@ -10,7 +10,7 @@ import pandas as pd
 
 from lethe.correlation import correlation_table
 from lethe.listing import Column, Layout
-from lethe.method import Weighting
+from lethe.method import Weighting, normalise_column
 from lethe.tables import cell, heading, main_table
 from lethe.tokens import entropy_column
 from lethe.weightings.entropy import Entropy
@@ -53,10 +53,7 @@ def rescale(table: pd.DataFrame, column: str) -> pd.Series:
 
     Values below 0, which rounding may leave, count as 0. The same as `TokenBatch.normalise` of a training batch.
     """
-    values = table[column].astype(float).clip(lower=0)
-    groups = values.groupby(table["sample"])
-    total = groups.transform("sum")
-    return (values * groups.transform("size") / total).where(total > 0, 1.0).where(values.notna())
+    return normalise_column(table[column], table["sample"])
 
 
 def form_statistics(

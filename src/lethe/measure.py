@@ -19,7 +19,7 @@ from lethe.errors import InputError
 from lethe.forms import Form
 from lethe.forward import Cost, Question, generate, score_answers
 from lethe.prompts import Encoder
-from lethe.tokens import entropy_column
+from lethe.tokens import entropy_column, token_keys
 
 ANSWER = ("set", "sample", "kind", "index")  # what names an answer
 GENERATED_SETS = ("forget", "retain", "real_authors", "world_facts")
@@ -198,14 +198,7 @@ def score_table(
     for form in forms:
         columns[form.column] = np.concatenate([s[0].forms[form].numpy() for s in scores])
     key = ["sample", "position", "token_id"]
-    scored = pd.DataFrame(
-        {
-            "sample": np.repeat([r.id for r in records], [len(q.answers[0]) for q in questions]),
-            "position": np.concatenate([np.arange(len(q.answers[0])) for q in questions]).astype("int32"),
-            "token_id": np.concatenate([q.answers[0] for q in questions]).astype("int32"),
-            **columns,
-        }
-    )
+    scored = pd.DataFrame(token_keys([r.id for r in records], [q.answers[0] for q in questions]) | columns)
     merged = table.merge(scored, on=key, how="left", validate="one_to_one")
     if len(merged) != len(scored) or merged["logprob"].isna().any():
         raise InputError("token table and records do not belong together; rebuild the table for this model.")

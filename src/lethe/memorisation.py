@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.errors import InputError
+from lethe.method import normalise_column
 from lethe.roc import auc_table
 from lethe.tables import require
 from lethe.tokens import KEY, entropy_column
@@ -86,9 +87,8 @@ def weights(tokens: pd.DataFrame, temperatures: Sequence[float]) -> dict[str, np
     """
     found = {}
     for temperature in temperatures:
-        entropy = tokens[entropy_column(temperature)].astype(float)
-        mean = entropy.groupby(tokens["sample"]).transform("mean")
-        found[f"weight_ETW_T{float(temperature)}"] = (entropy / mean.where(mean > 0)).where(mean != 0, 1.0).to_numpy()
+        entropy = tokens[entropy_column(temperature)]
+        found[f"weight_ETW_T{float(temperature)}"] = normalise_column(entropy, tokens["sample"]).to_numpy()
     logprob = tokens["logprob"].to_numpy(float)
     found["weight_SatImp"] = -np.exp(5 * logprob) * np.expm1(logprob)
     return found

@@ -136,6 +136,17 @@ class Weighting(Part):
         raise NotImplementedError(f"{type(self).__name__} defines neither weights() nor start().")
 
 
+def normalise_column(values: pd.Series, samples: pd.Series) -> pd.Series:
+    """`TokenBatch.normalise` for a column of the token table: n · F / Σ F within each sample, 1 where all F are 0.
+
+    Values below 0, which rounding may leave, count as 0; a missing value stays missing.
+    """
+    values = values.astype(float).clip(lower=0)
+    by_sample = values.groupby(samples)
+    total = by_sample.transform("sum")
+    return (values * by_sample.transform("size") / total).where(total > 0, 1.0).where(values.notna())
+
+
 class StaticWeighting(Weighting):
     """A weighting that is known before training: a column of the token table."""
 

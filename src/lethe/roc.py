@@ -109,6 +109,24 @@ def resampled_auc(scores: np.ndarray, positive: np.ndarray, cluster: np.ndarray,
     return np.divide(won, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
 
 
+def resamples(clusters: int, bootstrap: int, seed: int) -> np.ndarray:
+    """[1 + B, clusters] how often each cluster occurs: once in the full sample, which comes first, then in B resamples.
+
+    Without a bootstrap, or with fewer than two clusters, there is the full sample alone.
+    """
+    full = np.ones((1, clusters), int)
+    if clusters < 2 or bootstrap == 0:
+        return full
+    draws = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=bootstrap)
+    return np.vstack([full, draws])
+
+
+def interval(drawn: np.ndarray) -> tuple[float, float, float]:
+    """The statistic of the full sample, which comes first, and its 95 % percentile interval over the resamples."""
+    defined = drawn[1:][np.isfinite(drawn[1:])]
+    return drawn[0], *(np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan))
+
+
 def auc_table(
     table: pd.DataFrame,
     labels: Iterable[str],
@@ -137,17 +155,13 @@ def auc_table(
     for label in labels:
         kept, positive = labelled(table, label, eos)
         cluster, names = pd.factorize(kept["sample"])
-        n = len(names)
-        draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=bootstrap) if n > 1 else []
-        counts = np.vstack([np.ones((1, n), int), *([draws] if len(draws) else [])])
+        counts = resamples(len(names), bootstrap, seed)
         for score in scores:
             # Ranked over the whole table, so that a weight is read the same way for every label source.
             values = ranking(table, score)[kept.index]
             reason = _undefined(values, positive)
             auc = resampled_auc(values, positive, cluster, counts) if reason is None else np.array([np.nan])
-            drawn = auc[1:][np.isfinite(auc[1:])]
-            low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
-            rows.append((label, score, auc[0], low, high, len(kept), int(positive.sum()), n, reason))
+            rows.append((label, score, *interval(auc), len(kept), int(positive.sum()), len(names), reason))
     columns = ["label", "score", "auc", "low", "high", "tokens", "positives", "samples", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"reason": "string"})
 

@@ -8,7 +8,7 @@ Stages add columns and never rows; `annotate` and `score` each build on `tokens`
     weigh     weight_<method> for each method, at the starting model
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,16 @@ def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(
         {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
     )
+
+
+def token_keys(samples: Sequence[str], answers: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Columns sample, position and token_id of the tokens of some answers, one answer after the other."""
+    lengths = [len(answer) for answer in answers]
+    return {
+        "sample": np.repeat(samples, lengths),
+        "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
+        "token_id": np.concatenate(answers).astype("int32"),
+    }
 
 
 def join(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

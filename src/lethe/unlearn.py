@@ -17,7 +17,7 @@ from lethe.method import ForgetTokens, RefusalTokens, RetainTokens, StaticWeight
 from lethe.models import head_weight, hidden_states
 from lethe.prompts import Example
 from lethe.statistics import token_statistics
-from lethe.tokens import entropy_column, rows_of
+from lethe.tokens import entropy_column, rows_of, token_keys
 from lethe.train import Context, collate
 
 
@@ -127,20 +127,10 @@ class Unlearning:
         found = []
         for part in context.micro_batches(self.forget, context.share(len(self.forget))):
             examples = [self.forget[row] for row in part]
-            tokens, batch = self._forward(part, context, training=False)
-            weights = self.weigh(batch).float().cpu().numpy()
-            lengths = [len(example.answer) for example in examples]
-            found.append(
-                pd.DataFrame(
-                    {
-                        "sample": np.repeat([example.sample for example in examples], lengths),
-                        "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
-                        "token_id": tokens.targets.cpu().numpy().astype("int32"),
-                        "logprob": batch.logprob.cpu().numpy(),
-                        "weight": weights,
-                    }
-                )
-            )
+            _, batch = self._forward(part, context, training=False)
+            keys = token_keys([example.sample for example in examples], [example.answer for example in examples])
+            values = {"logprob": batch.logprob.cpu().numpy(), "weight": self.weigh(batch).float().cpu().numpy()}
+            found.append(pd.DataFrame(keys | values))
         table = pd.concat(context.gather(found))
         return table.sort_values(["sample", "position"], ignore_index=True)
 

@@ -7,7 +7,7 @@ starting model (`lethe.disturb`), so this is a static weighting: K passes in eve
 import numpy as np
 import pandas as pd
 
-from lethe.method import StaticWeighting
+from lethe.method import StaticWeighting, normalise_column
 
 
 class MutualInformation(StaticWeighting):
@@ -19,7 +19,4 @@ class MutualInformation(StaticWeighting):
         return ("mutual_information",)
 
     def column(self, table: pd.DataFrame, seed: int) -> np.ndarray:
-        values = table["mutual_information"].clip(lower=0)  # rounding may leave −1e-9
-        by_sample = values.groupby(table["sample"])
-        total = by_sample.transform("sum")
-        return np.where(total > 0, values * by_sample.transform("size") / total.where(total > 0, 1.0), 1.0)
+        return normalise_column(table["mutual_information"], table["sample"]).to_numpy()
