@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.io import write_text
-from lethe.tables import PROVENANCE, escape_latex, require
+from lethe.tables import PROVENANCE, escape_latex, escape_markdown, require
 
 EMPTY = "no rows"
 
@@ -111,11 +111,6 @@ def _starts(table: pd.DataFrame, layout: Layout) -> list[bool]:
     if keys is None or table.empty:
         return [False] * len(table)
     return [False, *(keys.to_numpy()[1:] != keys.to_numpy()[:-1]).tolist()]
-
-
-def escape_markdown(text: object) -> str:
-    """Text for a cell of a GitHub-flavoured Markdown table."""
-    return re.sub(r"([\\|*_<`])", r"\\\1", str(text)).replace("\n", " ")
 
 
 def escape_tex(text: object) -> str:

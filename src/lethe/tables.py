@@ -149,17 +149,18 @@ def _cells(table: pd.DataFrame, escape, bold: str) -> list[list[str]]:
     return lines
 
 
+def escape_markdown(text: object) -> str:
+    """Text for a cell of a GitHub-flavoured Markdown table."""
+    return re.sub(r"([\\|*_<`])", r"\\\1", str(text)).replace("\n", " ")
+
+
 def markdown(table: pd.DataFrame, caption: str, provenance: Mapping[str, str]) -> str:
     """GitHub-flavoured Markdown: caption, table, footer with provenance; best of each group in bold."""
-
-    def escape(text: object) -> str:
-        return re.sub(r"([\\|*<])", r"\\\1", str(text)).replace("\n", " ")
-
     names = _metrics(table)
-    head = [*KEYS, "n", *(escape(heading(name)) for name in names)]
+    head = [*KEYS, "n", *(escape_markdown(heading(name)) for name in names)]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * 3 + " ---: |" * (len(head) - 3)]
-    for row, cells in zip(table.to_dict("records"), _cells(table, escape, "**{}**"), strict=True):
-        lines.append("| " + " | ".join([*(escape(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |")
+    for row, cells in zip(table.to_dict("records"), _cells(table, escape_markdown, "**{}**"), strict=True):
+        lines.append("| " + " | ".join([*(escape_markdown(row[key]) for key in KEYS), str(row["runs"]), *cells]) + " |")
     note = (
         "Mean ± standard deviation over n runs; ↓ lower, ↑ higher is better, → closer; "
         "bold: best method of a model and split."

@@ -85,7 +85,7 @@ rule disturb:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
-        code=lib("disturb", "models", "prompts", "statistics", "train"),
+        code=lib("disturb", "models", "prompts", "statistics", "tokens", "train"),
     output:
         "results/{study}/disturb/{model}/{split}.parquet",
     log:
