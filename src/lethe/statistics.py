@@ -347,17 +347,18 @@ def _accumulate_logprob(logits, normaliser, grad, targets, hidden, head, grad_hi
 
     The upstream gradient scales rows, so it is applied to [c, H] factors instead of the [c, V] one.
     """
-    p = logits.sub_(normaliser[part, None]).exp_().to(head.dtype)
-    row, target = grad[part, None], targets[part]
+    p = logits.sub_(normaliser[part, None]).exp_()
+    # Before rounding: what is left to a certain token, 1 − p, would not survive bf16, whose numbers near 1 are 1/256 apart.
+    p.scatter_add_(-1, targets[part, None], p.new_full((len(p), 1), -1.0))
+    p, row = p.to(head.dtype), grad[part, None]
     if grad_hidden is not None:
-        grad_hidden[part] = (row * (head[target].float() - (p @ head).float())).to(grad_hidden.dtype)
+        grad_hidden[part] = (-row * (p @ head).float()).to(grad_hidden.dtype)
     if grad_head is not None:
         scaled = row * hidden[part].float()
         if p.dtype == torch.float32:
             grad_head.addmm_(p.T, scaled, alpha=-1)
         else:
             grad_head -= p.T @ scaled.to(p.dtype)
-        grad_head.index_add_(0, target, scaled)
 
 
 def _accumulate(gradient, hidden, head, grad_hidden, grad_head, part) -> None:

@@ -267,6 +267,25 @@ def test_autocast_gradients_within_bfloat16_tolerance():
     assert evaluate(autocast, *data, (), upstream(1))[1][1].dtype == torch.float32
 
 
+def test_gradients_of_certain_tokens_survive_bfloat16():
+    """A memorised token pushes with 1 − p, which is less than the spacing of bfloat16's numbers near p = 1."""
+    hidden, head, _ = inputs(scale=3, rows=400)
+    logits = half_precision_logits(hidden, head).detach()
+    targets = logits.argmax(-1)
+    p = logits.softmax(-1)
+    left = 1 - p.gather(-1, targets[:, None])[:, 0]
+    certain = (left > 1e-6) & (left < 1 / 512)
+    assert certain.sum() >= 5
+    push = torch.nn.functional.one_hot(targets, V) - p
+    with torch.autocast("cpu", torch.bfloat16):
+        token_statistics(hidden, head, targets).logprob[certain].sum().backward()
+    close = {"rtol": 0.02, "atol": 0.1 * float(left[certain].mean())}
+    torch.testing.assert_close(
+        hidden.grad[certain].double(), push[certain] @ head.detach().bfloat16().double(), **close
+    )
+    torch.testing.assert_close(head.grad.double(), push[certain].T @ hidden.detach()[certain].double(), **close)
+
+
 # --- errors -------------------------------------------------------------------------------------------------
 
 

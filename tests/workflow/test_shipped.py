@@ -24,10 +24,10 @@ def run(*command: str, folder: Path = ROOT) -> str:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_dry_run(config, tmp_path):
     study = yaml.safe_load(config.read_text())
-    for label in study["labels"].values():  # the user's files: inputs of the DAG, not shipped
-        if "path" in label:
-            (tmp_path / label["path"]).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / label["path"]).touch()
+    files = [label["path"] for label in study["labels"].values() if "path" in label]
+    for file in filter(None, [*files, study.get("refusals")]):  # the user's files: inputs of the DAG, not shipped
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
     output = run(
         "snakemake",
         *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
