@@ -44,7 +44,7 @@ lint: $(VENV)/.installed
 # What is generated from the config's classes.
 schema: $(VENV)/.installed
 	$(BIN)/python -m lethe.config schema > workflow/schemas/config.schema.json
-	$(BIN)/python -m lethe.config_docs config/README.md
+	$(BIN)/python -m lethe.config.docs config/README.md
 
 # Regenerate constraints.txt from the environment that passed the tests.
 constraints: $(VENV)/.installed

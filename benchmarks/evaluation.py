@@ -39,7 +39,8 @@ from lethe.benchmarks import BENCHMARKS
 from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig, FictionalConfig, PromptConfig, ScratchConfig, TofuConfig
 from lethe.device import autocast, autocast_dtype
-from lethe.measure import GENERATED_SETS, answers_of, evaluation_sets, measure
+from lethe.evaluation_sets import evaluation_sets
+from lethe.measure import GENERATED_SETS, answers_of, measure
 from lethe.metrics.summary import Measured, samples, summarise
 from lethe.prompts import Encoder
 

@@ -43,10 +43,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.device import autocast, autocast_dtype, seed_everything
 from lethe.forward import Question, score_answers
+from lethe.kept import kept_for, layer_of
 from lethe.prompts import Example
-from lethe.reference import compute, kept_for, layer_of
+from lethe.reference import compute
+from lethe.starting import Refusals, Starting
 from lethe.train import Context, make_optimizer
-from lethe.unlearn import Refusals, Starting, Unlearning
+from lethe.unlearn import Unlearning
 
 METHODS = tuple(plain_losses.FORGET)
 BASE = "GradDiff"

@@ -12,16 +12,15 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
 from lethe.listing import Column, Layout
-from lethe.roc import Eos, labelled
+from lethe.roc import END_TOKEN, labelled
 
 
-def agreement_table(table: pd.DataFrame, labels: Iterable[str], eos: Eos = "structural") -> pd.DataFrame:
+def agreement_table(table: pd.DataFrame, labels: Iterable[str]) -> pd.DataFrame:
     """One row per pair of label sources, over the tokens that both say something about; no rows for one source.
 
     Args:
         table: token table of one model.
         labels: label sources, i.e. `informative_<label>` columns.
-        eos: see `lethe.roc.labelled`.
 
     Returns:
         Columns first, second, tokens and samples (in common), share_first and share_second (informative, of those
@@ -31,7 +30,7 @@ def agreement_table(table: pd.DataFrame, labels: Iterable[str], eos: Eos = "stru
     table = table.reset_index(drop=True)
     marks = {}
     for label in labels:
-        kept, positive = labelled(table, label, eos)
+        kept, positive = labelled(table, label)
         marks[label] = pd.Series(positive, index=kept.index)
     rows = []
     for first, second in itertools.combinations(marks, 2):
@@ -67,12 +66,11 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else np.nan
 
 
-def layout(split: str, labels: list[str]) -> Layout:
-    """How the table of a split is set."""
+def layout(split: str, labels: list[str], eos: str) -> Layout:
+    """How the table of a split is set; `eos` is `figures.eos`."""
     notes = (
-        "Over the tokens that both sources say something about. The end token counts as structural for every "
-        "source. κ: Cohen's kappa, agreement beyond chance; overlap: tokens marked by both of those marked by "
-        "either (Jaccard).",
+        f"Over the tokens that both sources say something about. The end token: {END_TOKEN[eos]} κ: Cohen's kappa, "
+        "agreement beyond chance; overlap: tokens marked by both of those marked by either (Jaccard).",
     )
     if len(labels) < 2:
         notes = (f"The study has one label source, {labels[0]}: there is nothing to compare it with.",)

@@ -9,10 +9,13 @@ of what the other tokens share among them,
 All arguments are log-probabilities, because p of a memorised token is 1 to the last digit.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from lethe.tables import require
+from lethe.errors import InputError
+from lethe.io import read_json, require
 
 # Below this surprisal an fp32 log-probability is rounding.
 RESOLUTION = 1e-6
@@ -115,6 +118,21 @@ def summary(table: pd.DataFrame, vocabulary: int) -> dict[str, float]:
         "ratio": float(bins["ratio"].median()),
         "possible": float(bins["possible"].median()),
     }
+
+
+def vocabulary_size(folder: str | Path) -> int:
+    """|V|, words that the output layer of a model in a folder knows, from its `config.json`.
+
+    Raises:
+        InputError: if the file does not say.
+    """
+    path = Path(folder) / "config.json"
+    config = read_json(path)
+    # Models of several modes keep their language model's numbers in a section of their own.
+    config = config.get("text_config", config)
+    if "vocab_size" not in config:
+        raise InputError(f"{path}: no vocab_size; save the model with `save_pretrained`, which writes it.")
+    return config["vocab_size"]
 
 
 def _widest(vocabulary: int) -> float:

@@ -4,7 +4,6 @@ ETW claims no parser, no reference model and one extra scalar (arXiv 2604.17785;
 timing. The runs' own logs say what a step takes.
 """
 
-import numpy as np
 import pandas as pd
 
 from lethe.listing import Column, Layout
@@ -22,19 +21,18 @@ def cost_table(logs: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
     Returns:
         One row per model, split, method, in the order of `logs`, columns runs (seeds), steps (per run, mean),
-        seconds_per_step (median of a run without its first 2 steps, s), peak_mib (highest of a run, MiB),
-        total_seconds (s), each with its mean and, as `_sd`, sample standard deviation over seeds; timed (runs of more
-        than 2 steps: seconds_per_step is undefined for others); relative_seconds and relative_peak (to the baseline's
-        mean; 1 for itself, NaN where it has no value).
+        seconds_per_step (median of a run without its first 2 steps, s), steady_seconds (steps × that median, s),
+        peak_mib (highest of a run, MiB), total_seconds (sum of a run's steps as they were, pauses of the machine
+        included, s), each with its mean and, as `_sd`, sample standard deviation over seeds; timed (runs of more than 2
+        steps: seconds_per_step and steady_seconds are undefined for others); relative_seconds and relative_peak (to the
+        baseline's mean; 1 for itself, NaN where it has no value).
     """
     runs = []
     for key, run in logs.groupby([*GROUP, "seed"], sort=False):
         run = run.sort_values("step")
-        steady = run["seconds"].iloc[WARM_UP:]
-        runs.append(
-            (*key, len(run), steady.median() if len(steady) else np.nan, run["peak_mib"].max(), run["seconds"].sum())
-        )
-    values = ["steps", "seconds_per_step", "peak_mib", "total_seconds"]
+        steps, median = len(run), run["seconds"].iloc[WARM_UP:].median()  # NaN where no step is left
+        runs.append((*key, steps, median, steps * median, run["peak_mib"].max(), run["seconds"].sum()))
+    values = ["steps", "seconds_per_step", "steady_seconds", "peak_mib", "total_seconds"]
     groups = pd.DataFrame(runs, columns=[*GROUP, "seed", *values]).groupby(GROUP, sort=False)
     table = groups[values].mean()
     for name in values[1:]:
@@ -60,15 +58,16 @@ def layout(baseline: str) -> Layout:
         "relative_seconds": Column(f"× {baseline}", ".2f"),
         "peak_mib": Column("peak MiB", ".0f", spread="peak_mib_sd"),
         "relative_peak": Column(f"× {baseline} (peak)", ".2f"),
-        "total_seconds": Column("total s", ".1f", spread="total_seconds_sd"),
+        "steady_seconds": Column("steps × s per step", ".1f", spread="steady_seconds_sd"),
     }
     return Layout(
         "Time and memory of unlearning.",
         columns,
         (
             f"Median wall-clock seconds of a run's optimiser steps without its first {WARM_UP}, highest memory of "
-            "its steps, sum of all its steps; mean ± standard deviation over n seeds. Peak memory is what is "
-            "allocated on a GPU, or what the process holds on a CPU.",
+            "its steps; mean ± standard deviation over n seeds. The last column is what a run takes on a machine that "
+            "never pauses: its steps × that median; the sum of the times as they were is in the CSV (total_seconds). "
+            "Peak memory is what is allocated on a GPU, or what the process holds on a CPU.",
             "What is made once for all methods is left out: the starting model's scores of tokens, parses, disturbed "
             "passes, the reference for retain terms. Runs that share a machine slow each other down.",
         ),

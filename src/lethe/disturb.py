@@ -16,13 +16,10 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from lethe.device import autocast
-from lethe.models import head_weight, hidden_states
 from lethe.prompts import Example
-from lethe.statistics import chunk_rows
+from lethe.states import ROWS_PER_PASS, answer_states, by_length, head_weight
+from lethe.statistics import chunk_rows, log_softmax
 from lethe.tokens import token_keys
-from lethe.train import collate
-
-ROWS_PER_PASS = 16
 
 
 @torch.inference_mode()
@@ -46,17 +43,14 @@ def disturb(
         Columns sample, position, token_id, mutual_information (nats; rounding may leave −1e-6), in the examples' order.
     """
     device = next(model.parameters()).device
-    ordered = sorted(range(len(examples)), key=lambda i: len(examples[i]))
     found: list[np.ndarray] = [np.empty(0)] * len(examples)
-    for start in tqdm(range(0, len(ordered), ROWS_PER_PASS), unit="batch", disable=None):
-        part = ordered[start : start + ROWS_PER_PASS]
+    for part in tqdm(list(by_length(examples, np.arange(len(examples)), ROWS_PER_PASS)), unit="batch", disable=None):
         rows = [examples[i] for i in part]
-        ids, sequence, position, _ = collate(rows, device)
         hidden = []
         for k in range(passes):
             with _noisy(model, rows, scale, seed, k), autocast(device, dtype):
-                states, _ = hidden_states(model, ids)  # [B, S, H]
-            hidden.append(states[sequence, position].float())
+                states = answer_states(model, rows)
+            hidden.append(states.hidden.float())
         information = mutual_information(hidden, head_weight(model)).cpu()
         for i, own in zip(part, information.split([len(row.answer) for row in rows]), strict=True):
             found[i] = own.numpy()
@@ -79,9 +73,10 @@ def mutual_information(hidden: list[Tensor], head: Tensor, chunk: int | None = N
         mean: Tensor | float = 0.0
         entropy: Tensor | float = 0.0
         for states in hidden:
-            p = (states[part] @ head.T).softmax(-1)  # [c, V]
+            log_p = log_softmax(states[part] @ head.T)  # [c, V]
+            p = log_p.exp()
             mean = mean + p / len(hidden)
-            entropy = entropy + torch.special.entr(p).sum(-1) / len(hidden)
+            entropy = entropy - torch.linalg.vecdot(p, log_p) / len(hidden)
         information[part] = torch.special.entr(mean).sum(-1) - entropy
     return information
 

@@ -1,10 +1,10 @@
 """Looking at a model while it is trained: what is recorded at the end of an epoch cannot be recomputed without it.
 
-A *look* is a function of the loop's context that returns a table; a `Recorder` takes it at the start and after each
-n-th epoch and the last, and stacks the tables with a column `epoch` (0 = before the first step).
+A *look* is a function of the loop's context that returns a table; a `Recorder` takes it at the ends of given epochs and
+stacks the tables with a column `epoch` (0 = before the first step).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -13,26 +13,34 @@ from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig
 from lethe.device import autocast
 from lethe.measure import measure_generations, measure_tokens, no_generations
-from lethe.models import head_weight, hidden_states
 from lethe.prompts import Encoder, Example
+from lethe.states import answer_states, head_weight
 from lethe.statistics import token_scores
 from lethe.tokens import entropy_column, token_keys
-from lethe.train import Context, collate
+from lethe.train import Context
 
 
 class Recorder:
-    """Takes a look every `every` epochs, at the start and at the end; pass it to `lethe.train.train` as `at_epoch`."""
+    """Takes a look after each of the given numbers of epochs; pass it to `lethe.train.train` as `at_epoch`."""
 
-    def __init__(self, look: Callable[[Context], pd.DataFrame], epochs: int, every: int = 1):
-        self.look, self.epochs, self.every = look, epochs, every
+    def __init__(self, look: Callable[[Context], pd.DataFrame], epochs: Iterable[int]):
+        self.look, self.epochs = look, set(epochs)
         self.tables: list[pd.DataFrame] = []
 
     def __call__(self, context: Context, epochs: int) -> None:
-        if epochs % self.every == 0 or epochs == self.epochs:
+        if epochs in self.epochs:
             self.tables.append(self.look(context).assign(epoch=np.int32(epochs)))
 
     def table(self) -> pd.DataFrame:
         return pd.concat(self.tables, ignore_index=True)
+
+
+def measured_epochs(epochs: int, every: int) -> list[int]:
+    """Epochs after which a run of that many epochs is measured: each `every`-th and the last.
+
+    Not the start: it is the same model in all runs, and measured already.
+    """
+    return sorted({*range(every, epochs + 1, every), epochs})
 
 
 def together(*recorders: Recorder) -> Callable[[Context, int], None]:
@@ -52,10 +60,9 @@ def look_at_tokens(examples: list[Example], temperatures: tuple[float, ...]) -> 
         found = []
         for part in context.micro_batches(examples, context.share(len(examples))):
             rows = [examples[row] for row in part]
-            ids, sequence, position, targets = collate(rows, context.device)
             with autocast(context.device, context.dtype):
-                states, _ = hidden_states(context.model, ids)
-                scores = token_scores(states[sequence, position], head_weight(context.model), targets, temperatures)
+                states = answer_states(context.model, rows)
+                scores = token_scores(states.hidden, head_weight(context.model), states.targets, temperatures)
             keys = token_keys([row.sample for row in rows], [row.answer for row in rows])
             values = {entropy_column(t): scores.entropy[t].cpu().numpy() for t in temperatures}
             found.append(pd.DataFrame(keys | {"logprob": scores.logprob.cpu().numpy()} | values))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig
-from lethe.measure import restrict
+from lethe.evaluation_sets import restrict
 from lethe.metrics import Value
 from lethe.metrics.samples import Measured, samples
 from lethe.metrics.summary import summarise
@@ -30,7 +30,7 @@ def evaluate(
     Args:
         measured: name -> tables; "full" and "retain" must be among the names.
         records: of the benchmark.
-        sets: evaluation sets to which everybody is restricted, see `lethe.measure.evaluation_sets`.
+        sets: evaluation sets to which everybody is restricted, see `lethe.evaluation_sets`.
         config: settings of the metrics.
 
     Returns:

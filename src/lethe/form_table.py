@@ -5,27 +5,28 @@ within each answer, as ETW's entropy is; ETW itself takes the full vocabulary an
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from lethe.correlation import correlation_table
+from lethe.forms import NormalisedEntropy
 from lethe.listing import Column, Layout
 from lethe.method import Weighting, normalise_column
-from lethe.tables import cell, heading, main_table
+from lethe.roc import DRAWN, definition
+from lethe.tables import heading, main_table, text
 from lethe.tokens import entropy_column
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.spread import Spread
 
+if TYPE_CHECKING:
+    from lethe.config import MethodConfig
+
 METRICS = ("neg_log10_fq", "delta_mu", "forget_Q_A_Prob", "model_utility")
 RESCALED = " rescaled"
 KEYS = ["model", "split", "form", "scaling"]
-
-
-def normalised_column(temperature: float) -> str:
-    """Name of the column of H / ln V at a temperature."""
-    return f"normalised_entropy_T{float(temperature)}"
 
 
 def form_of(weighting: Weighting) -> tuple[str, str] | None:
@@ -39,7 +40,7 @@ def form_of(weighting: Weighting) -> tuple[str, str] | None:
         case RawEntropy() if weighting.unit == 1:
             return entropy_column(weighting.temperature), "raw"
         case RawEntropy():
-            return normalised_column(weighting.temperature), "raw"
+            return NormalisedEntropy(temperature=weighting.temperature).column, "raw"
         case Spread():
             return weighting.form.column, "rescaled"
         case MutualInformation():
@@ -48,12 +49,18 @@ def form_of(weighting: Weighting) -> tuple[str, str] | None:
             return None
 
 
-def rescale(table: pd.DataFrame, column: str) -> pd.Series:
-    """n · F / Σ F within each sample, its end token included; 1 throughout a sample whose F are all 0.
+def _names(table: pd.DataFrame, temperatures: Iterable[float], forms: Iterable[str]) -> list[str]:
+    stored = ["mutual_information"] if "mutual_information" in table.columns else []
+    return list(dict.fromkeys([*map(entropy_column, temperatures), *forms, *stored]))
 
-    Values below 0, which rounding may leave, count as 0. The same as `TokenBatch.normalise` of a training batch.
+
+def with_rescaled(table: pd.DataFrame, temperatures: Iterable[float], forms: Iterable[str]) -> pd.DataFrame:
+    """The token table with a column `<form> rescaled` for each form: n · F / Σ F within each answer.
+
+    An answer's tokens are all needed for that, as in training, its end token included; rows may be left out afterwards.
     """
-    return normalise_column(table[column], table["sample"])
+    names = _names(table, temperatures, forms)
+    return table.assign(**{name + RESCALED: normalise_column(table[name], table["sample"]) for name in names})
 
 
 def form_statistics(
@@ -63,66 +70,82 @@ def form_statistics(
     forms: Iterable[str],
     bootstrap: int = 1000,
     seed: int = 0,
+    cluster: str = "sample",
 ) -> pd.DataFrame:
     """AUC and point-biserial r of each form, raw and rescaled.
 
     Args:
-        table: token table of one model and split.
+        table: token table of one model and split, `with_rescaled` by the same temperatures and forms.
         labels: label sources.
         temperatures: those of the entropies; each appears raw, rescaled, and normalised by ln V. The last has the AUC
-            and r of the raw entropy whatever V is, so it needs no column of its own; rescaled it would be ETW's ω.
+            and r of the raw entropy whatever V is, so its row is a copy of that; rescaled it would be ETW's ω.
         forms: further form columns of the token table. Mutual information is added where the table has it.
-        bootstrap, seed: see `correlation_table`.
+        bootstrap, seed, cluster: see `correlation_table`.
 
     Returns:
         The columns of `correlation_table`, with form and scaling in place of score.
     """
-    temperatures = list(temperatures)
-    entropies = [entropy_column(t) for t in temperatures]
-    extra = [*forms, *(["mutual_information"] if "mutual_information" in table.columns else [])]
-    both = list(dict.fromkeys([*entropies, *extra]))
-    added = {name + RESCALED: rescale(table, name) for name in both}
-    added |= {normalised_column(t): table[entropy_column(t)] for t in temperatures if normalised_column(t) not in both}
-    scores = [name for form in both for name in (form, form + RESCALED)]
-    scores += [name for name in added if not name.endswith(RESCALED)]
-    result = correlation_table(table.assign(**added), labels, scores, bootstrap, seed)
+    labels, temperatures = list(labels), list(temperatures)
+    names = _names(table, temperatures, forms)
+    scores = [score for name in names for score in (name, name + RESCALED)]
+    result = correlation_table(table, labels, scores, bootstrap, seed, cluster)
     rescaled = result["score"].str.endswith(RESCALED)
     result.insert(2, "scaling", rescaled.map({True: "rescaled", False: "raw"}))
-    return result.assign(score=result["score"].str.removesuffix(RESCALED)).rename(columns={"score": "form"})
+    result = result.assign(score=result["score"].str.removesuffix(RESCALED)).rename(columns={"score": "form"})
+    normalised = {entropy_column(t): NormalisedEntropy(temperature=t).column for t in temperatures}
+    missing = [entropy for entropy, column in normalised.items() if column not in names]
+    copied = result[result["form"].isin(missing) & ~rescaled]
+    result = pd.concat([result, copied.assign(form=copied["form"].map(normalised))])
+    return result.sort_values("label", key=lambda column: column.map(labels.index), kind="stable", ignore_index=True)
 
 
 def form_table(
     statistics: pd.DataFrame,
     runs: pd.DataFrame,
-    methods: Mapping[tuple[str, str], Mapping[str, tuple[str, str]]],
+    methods: "Mapping[tuple[str, str], Mapping[str, MethodConfig]]",
+    tried: Mapping[str, int],
 ) -> pd.DataFrame:
     """Statistics of forms with the results of the methods that weigh by them: mean, sd, n over seeds.
 
     Args:
         statistics: `form_statistics` with columns model and split.
         runs: one row per (model, split, method, seed), as in `lethe.tables.main_table`.
-        methods: (model, split) -> method -> (column, scaling) as from `form_of`. A search may choose another
-            temperature for each model and split.
+        methods: (model, split) -> method -> what it is there. A search may choose another temperature for each place.
+        tried: method -> configurations that it was chosen from, 1 without a search.
 
     Returns:
-        `statistics` with method (missing where no method of the study has the form; one row per method), runs, and
-        `<metric>_mean`, `_sd`, `_n` for METRICS.
+        `statistics` with method (missing where no method of the study has the form; one row per method), tried, runs,
+        and `<metric>_mean`, `_sd`, `_n` for METRICS.
     """
-    used = [(*place, name, *form) for place, forms in methods.items() for name, form in forms.items()]
+    used = [
+        (*place, name, *form)
+        for place, there in methods.items()
+        for name, method in there.items()
+        if (form := form_of(method.weighting)) is not None
+    ]
     keys = ["model", "split", "method", "form", "scaling"]
     joined = statistics.merge(pd.DataFrame(used, columns=keys, dtype="str"), on=KEYS, how="left")
+    joined["tried"] = joined["method"].map(tried).astype("Int64")
     return joined.merge(main_table(runs, METRICS), on=["model", "split", "method"], how="left")
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """With a column of text per metric: mean ± sd, and how many runs are undefined; missing where no method is."""
+    """With a column `<metric>_text` each: mean ± sd, and how many runs are undefined; missing where no method is."""
+
     rows = table.to_dict("records")
-    texts = {name: [None if pd.isna(row["runs"]) else "".join(cell(row, name)) for row in rows] for name in METRICS}
-    return table.assign(**texts)
+    return table.assign(
+        **{f"{name}_text": [None if pd.isna(row["runs"]) else text(row, name) for row in rows] for name in METRICS}
+    )
 
 
-def layout(bootstrap: int) -> Layout:
-    """How the table is set."""
+def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: tuple[str, ...] = ()) -> Layout:
+    """How the table is set.
+
+    Args:
+        bootstrap, cluster, eos: as in the section `figures` of the config.
+        passes: `disturb.passes` where the study has mutual information, else None.
+        search: `lethe.chosen.notes`.
+    """
     columns = {
         "model": Column("model"),
         "split": Column("split"),
@@ -132,11 +155,17 @@ def layout(bootstrap: int) -> Layout:
         "auc": Column("AUC", ".3f", interval=("auc_low", "auc_high")),
         "pearson": Column("point-biserial r", ".3f", interval=("pearson_low", "pearson_high")),
         "method": Column("method", missing="–"),
+        "tried": Column("configurations tried", ".0f", missing="–"),
         "runs": Column("n", ".0f", missing="–"),
     }
     for name in METRICS:
-        columns[name] = Column(heading(name), missing="–")
+        columns[f"{name}_text"] = Column(heading(name), missing="–")
     columns["reason"] = Column("remark", missing="", wide=True)
+    mutual = (
+        f"mutual_information: I = H(mean p_k) − mean H(p_k) over K = {passes} passes of the starting model, T = 1, "
+        "with Gaussian noise on the input embeddings: current models have no dropout layers to draw from, and an "
+        "ensemble over seeds would cost a fine-tuning for each member.",
+    )
     return Layout(
         "Functional forms of predictive indecision as scores of tokens, and as weights of methods.",
         columns,
@@ -144,10 +173,14 @@ def layout(bootstrap: int) -> Layout:
             "raw: the value as it is; rescaled: to Σ ω = n within each answer, as ETW does with the entropy over "
             "the full vocabulary, T applied before it. normalised_entropy is H / ln V; divided by a constant, AUC "
             "and r are those of H, and rescaled it would be ETW exactly. Methods whose entropy is divided by "
-            f"another unit stand there too. Brackets: 95 % interval, {bootstrap} bootstrap resamples of whole "
-            "answers.",
+            f"another unit stand there too. Brackets: 95 % interval, {bootstrap} bootstrap resamples of "
+            f"{DRAWN[cluster]}.",
+            definition(eos),
+            *(mutual if passes is not None else ()),
             "Results are means ± standard deviations over n seeds; –: no method of the study weighs by this form. A "
-            "raw form changes the scale of the forget loss, so compare it at a strength of its own.",
+            "raw form changes the scale of the forget loss, so compare it at a strength of its own. Configurations "
+            "tried: what a search chose the method's configuration from; 1 without a search.",
+            *search,
         ),
         ("model", "split", "label"),
     )

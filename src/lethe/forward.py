@@ -16,7 +16,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from lethe.device import autocast
 from lethe.forms import Form
-from lethe.models import context_length, head_weight
+from lethe.models import context_length
+from lethe.states import head_weight
 from lethe.statistics import TokenScores, token_scores
 
 
@@ -151,7 +152,7 @@ def generate(
         Continuations in the order of the prompts; and the cost.
     """
     device = next(model.parameters()).device
-    head = head_weight(model)
+    head = head_weight(model).float()
     expected = expected_lengths or [0] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: (expected[i], len(prompts[i])))
     outputs: list[list[int]] = [[] for _ in prompts]
@@ -175,7 +176,7 @@ def generate(
                         past_key_values=cache,
                         use_cache=True,
                     ).last_hidden_state[:, -1]
-                token = (states.float() @ head.float().T).argmax(-1)  # fp32: bf16 logits are often tied
+                token = (states.float() @ head.T).argmax(-1)  # fp32: bf16 logits are often tied
                 cost.fed_tokens += ids.numel()
                 # A row has room for one more token as long as the one just predicted has a position.
                 open_rows &= ~torch.isin(token, ends) & (positions[:, -1] < context - 1)

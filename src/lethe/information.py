@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lethe.listing import Column, Layout
-from lethe.method import Weighting
+from lethe.method import Objective, RetainTerm, Weighting
 
 if TYPE_CHECKING:
     from lethe.config import MethodConfig
@@ -30,10 +30,9 @@ def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
     """One row per method.
 
     Columns: method, weighting, objective, retain (names in the config), formula (first line of the weighting's
-    docstring), a bool per SOURCES (of the weighting), loss_reference ("objective", "retain term", both or missing:
-    parts of the loss that need the starting model), vocabulary and temperature (of the predictive distribution; missing
-    where none is looked at; all values of a sweep), position and eos (which tokens are weighed, and what the end token
-    is).
+    docstring), a bool per SOURCES (of the weighting), loss (what objective and retain term look at beside the weights,
+    missing if nothing), vocabulary and temperature (of the predictive distribution; missing where none is looked at;
+    all values of a sweep), position (which tokens are weighed).
     """
     rows = []
     for name, method in methods.items():
@@ -41,24 +40,32 @@ def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
         weighting = method.weighting
         variants = [variant.weighting for variant in method.points().values()] or [weighting]
         looks = "predictive distribution" in weighting.information
-        needs = [("objective", method.objective.reference or method.objective.teacher)]
-        needs += [("retain term", method.retain.reference)]
         rows.append(
             {
                 "method": name,
                 **{part: next(iter(parts[part])) for part in ("weighting", "objective", "retain")},
                 "formula": type(weighting).__doc__.strip().splitlines()[0].removesuffix("."),
                 **{source: source in weighting.information for source in SOURCES},
-                "loss_reference": ", ".join(part for part, needed in needs if needed) or None,
+                "loss": _loss(method.objective, method.retain),
                 "vocabulary": _all(map(_vocabulary, variants)) if looks else None,
                 "temperature": _all(map(_temperature, variants)) if looks else None,
                 "position": "prediction of the token"
                 if PREDICTIVE & set(weighting.information)
                 else "the token itself",
-                "eos": "in the loss; structural in the AUC",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _loss(objective: Objective, retain: RetainTerm) -> str | None:
+    """What the loss itself looks at: `objective: reference model; retain term: reference model`."""
+    of_objective = [source for source in objective.information if source != "none"]
+    if objective.unit == "sequence":
+        whole = {"gold-token confidence": "confidence of the whole sequence"}
+        of_objective = [whole.get(source, source) for source in of_objective]
+    of_retain = ["reference model"] * retain.reference
+    parts = [("objective", of_objective), ("retain term", of_retain)]
+    return "; ".join(f"{part}: {', '.join(sources)}" for part, sources in parts if sources) or None
 
 
 def _all(values) -> str:
@@ -88,19 +95,19 @@ def layout() -> Layout:
         "temperature": Column("T", missing="–"),
         "objective": Column("objective"),
         "retain": Column("retain term"),
-        "loss_reference": Column("reference model in the loss", missing="–"),
+        "loss": Column("in the loss", missing="–", wide=True),
         "position": Column("taken from"),
     }
     return Layout(
         "What each method's weights are made of.",
         columns,
         (
-            "✓ and – are about the weights ω alone. Whether the forget objective or the retain term needs the "
-            "starting model on top is a column of its own; an objective such as npo also presses a whole sequence "
-            "according to its likelihood, under any ω. Several values of T or of the vocabulary: those of the "
-            "method's sweep.",
-            "Every loss-bearing token of an answer has a weight, the end token included (in the AUC it is "
-            "structural): made from the prediction of the token, given the question and the answer so far, or from "
-            "the token itself. The temperature enters the weight only, never the loss.",
+            "✓ and – are about the weights ω alone. What the forget objective and the retain term look at on top, "
+            "under any ω, stands in the column on the loss: an objective such as npo presses a whole sequence by its "
+            "likelihood under the model and under the starting model (reference model). Several values of T or of the "
+            "vocabulary: those of the method's sweep.",
+            "Every loss-bearing token of an answer has a weight, the end token included: made from the prediction of "
+            "the token, given the question and the answer so far, or from the token itself. The temperature enters the "
+            "weight only, never the loss.",
         ),
     )

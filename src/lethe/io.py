@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,13 +72,21 @@ def write_table(path: str | Path, table: pd.DataFrame, provenance: dict | None =
         pq.write_table(arrow, temporary, compression="zstd")
 
 
+def require(table: pd.DataFrame, columns: Iterable[str], what: object) -> None:
+    """Raise InputError if the table lacks columns; the message names them and those that are there."""
+    _require(list(table.columns), columns, what)
+
+
+def _require(present: list[str], columns: Iterable[str], what: object) -> None:
+    missing = [column for column in columns if column not in present]
+    if missing:
+        raise InputError(f"{what}: column {missing} is missing; present are {present}.")
+
+
 def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a Parquet table; a missing column is an error that names file and column."""
     if columns is not None:
-        present = pq.read_schema(path).names
-        missing = [column for column in columns if column not in present]
-        if missing:
-            raise InputError(f"{path}: column {missing} is missing; present are {present}.")
+        _require(pq.read_schema(path).names, columns, path)
     return pd.read_parquet(path, columns=columns)
 
 

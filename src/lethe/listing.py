@@ -1,29 +1,43 @@
 """Any table as CSV for machines, Markdown for readers, LaTeX for papers and HTML for the report.
 
-The tables that the ETW paper's reviewers ask for (arXiv 2604.17785, §9 of our specification) differ in what they say,
-not in how they are set. The main table has rules of its own (means over seeds, bold for the best): see `lethe.tables`.
+The tables that the ETW paper shows and that its reviewers ask for (arXiv 2604.17785, §9 of our specification) differ in
+what they say, not in how they are set.
 """
 
 import html as html_escape
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lethe.io import write_text
-from lethe.tables import PROVENANCE, escape_latex, escape_markdown, require
+from lethe.io import require, write_text
 
 EMPTY = "no rows"
+PROVENANCE = ("config_sha256", "commit", "lethe_version")
 
-# Signs of formulas and headings that `escape_latex` leaves alone.
-GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "κ": "kappa", "ρ": "rho", "σ": "sigma", "ω": "omega"}
-SIGNS = {
+GREEK = {
+    **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "Delta", "κ": "kappa", "λ": "lambda"},
+    **{"ρ": "rho", "σ": "sigma", "Σ": "Sigma", "ω": "omega"},
+}
+LATEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{sign: rf"$\{name}$" for sign, name in GREEK.items()},
+    "₁₀": "$_{10}$",
     **{sign: f"$_{digit}$" for digit, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")},
-    "Σ": r"$\Sigma$",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "→": r"$\to$",
     "·": r"$\cdot$",
     "×": r"$\times$",
     "≤": r"$\leq$",
@@ -37,6 +51,7 @@ SIGNS = {
     "’": "'",
     "…": r"\ldots{}",
 }
+"""Special characters of LaTeX, and the signs of formulas and headings; longer ones first."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,8 @@ class Column:
         form: number format, e.g. ".3f"; None = text (booleans become ✓ and –).
         interval: columns of the lower and upper bound, shown behind the value in the same format.
         spread: column of a standard deviation, shown behind ±.
+        defined: columns of how many values there are behind a mean, and of how many there could be; others are counted.
+        bold: column of booleans, whether the value (not what follows it) is bold.
         missing: text in place of a missing value.
         wide: long text that may be broken into lines.
     """
@@ -56,6 +73,8 @@ class Column:
     form: str | None = None
     interval: tuple[str, str] | None = None
     spread: str | None = None
+    defined: tuple[str, str] | None = None
+    bold: str | None = None
     missing: str = "undefined"
     wide: bool = False
 
@@ -77,32 +96,58 @@ class Layout:
     blocks: tuple[str, ...] = ()
 
 
+def stacked(tables: Mapping[str | tuple[str, ...], pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """Tables of several places below each other, with the places in front.
+
+    Args:
+        tables: place -> table, all with the same columns; a place is a model, or a tuple such as (model, split).
+        names: columns that the place goes into, e.g. ["model", "split"].
+    """
+    names = list(names)
+    return pd.concat(tables, names=names).reset_index(level=names).reset_index(drop=True)
+
+
 def cell(row: Mapping, name: str, column: Column) -> str:
-    """Text of a cell, not escaped: `0.660 [0.612, 0.701]`, `0.50 ± 0.02`, `✓`, or what stands for a missing value."""
-    value = row[name]
+    """Text of a cell, not escaped: `0.660 [0.612, 0.701]`, `0.50 ± 0.02`, `✓`, or what stands for a missing value.
+
+    With `defined`: `0.50 ± 0.02; undefined (1 of 3)`, `undefined (3 of 3)`.
+    """
+    return "".join(_parts(row, name, column))
+
+
+def _parts(row: Mapping, name: str, column: Column) -> tuple[str, str]:
+    """The value of a cell, and what follows it."""
+    value, rest, lost = row[name], "", ""
+    if column.defined is not None:
+        count, whole = (int(row[part]) for part in column.defined)
+        lost = f" ({whole - count} of {whole})" if count < whole else ""
     if pd.isna(value):
-        return column.missing
+        return column.missing, lost
     if isinstance(value, bool | np.bool_):
-        return "✓" if value else "–"
+        return "✓" if value else "–", ""
     if column.form is None:
-        return str(value)
-    text = _number(value, column.form)
+        return str(value), ""
     if column.interval is not None:
         low, high = (row[bound] for bound in column.interval)
-        text += f" [{_number(low, column.form)}, {_number(high, column.form)}]" if low == low and high == high else ""
+        rest += f" [{_number(low, column.form)}, {_number(high, column.form)}]" if low == low and high == high else ""
     if column.spread is not None and not pd.isna(row[column.spread]):
-        text += f" ± {_number(row[column.spread], column.form)}"
-    return text
+        rest += f" ± {_number(row[column.spread], column.form)}"
+    return _number(value, column.form), rest + (f"; {column.missing}{lost}" if lost else "")
 
 
 def _number(value: float, form: str) -> str:
     return f"{float(value):z{form}}".replace("-", "−")  # z: no −0.000
 
 
-def _rows(table: pd.DataFrame, layout: Layout, escape) -> list[list[str]]:
-    """[rows][columns] escaped cells."""
+def _rows(table: pd.DataFrame, layout: Layout, escape, bold: str) -> list[list[str]]:
+    """[rows][columns] escaped cells; `bold` has one {} for the value."""
+
+    def text(row: Mapping, name: str, column: Column) -> str:
+        value, rest = map(escape, _parts(row, name, column))
+        return (bold.format(value) if column.bold is not None and row[column.bold] else value) + rest
+
     rows = table.to_dict("records")
-    return [[escape(cell(row, name, column)) for name, column in layout.columns.items()] for row in rows]
+    return [[text(row, name, column) for name, column in layout.columns.items()] for row in rows]
 
 
 def _starts(table: pd.DataFrame, layout: Layout) -> list[bool]:
@@ -113,9 +158,14 @@ def _starts(table: pd.DataFrame, layout: Layout) -> list[bool]:
     return [False, *(keys.to_numpy()[1:] != keys.to_numpy()[:-1]).tolist()]
 
 
-def escape_tex(text: object) -> str:
-    """Text for LaTeX, the signs of formulas included; signs that neither map knows stay as they are."""
-    return re.sub("|".join(map(re.escape, SIGNS)), lambda match: SIGNS[match[0]], escape_latex(text))
+def escape_latex(text: object) -> str:
+    """Text for LaTeX, in one pass; signs that `LATEX` does not know stay as they are."""
+    return re.sub("|".join(map(re.escape, LATEX)), lambda match: LATEX[match[0]], str(text))
+
+
+def escape_markdown(text: object) -> str:
+    """Text for a cell of a GitHub-flavoured Markdown table."""
+    return re.sub(r"([\\|*_<`])", r"\\\1", str(text)).replace("\n", " ")
 
 
 def csv(table: pd.DataFrame, provenance: Mapping[str, str]) -> str:
@@ -128,7 +178,7 @@ def markdown(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str])
     columns = layout.columns.values()
     head = [escape_markdown(column.heading) for column in columns]
     rules = ["---" if column.form is None else "---:" for column in columns]
-    rows = _rows(table, layout, escape_markdown) or [[f"*{EMPTY}*", *[""] * (len(head) - 1)]]
+    rows = _rows(table, layout, escape_markdown, "**{}**") or [[f"*{EMPTY}*", *[""] * (len(head) - 1)]]
     lines = ["| " + " | ".join(cells) + " |" for cells in [head, rules, *rows]]
     notes = [line for note in layout.notes for line in (escape_markdown(note), "")]
     footer = " · ".join(f"{key} `{provenance[key]}`" for key in PROVENANCE)
@@ -143,21 +193,21 @@ def latex(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str]) ->
     lines += [
         "% Needs \\usepackage{booktabs,longtable}.",
         rf"\begin{{longtable}}{{{align}}}",
-        rf"\caption{{{escape_tex(layout.caption)}}} \\",
+        rf"\caption{{{escape_latex(layout.caption)}}} \\",
         r"\toprule",
-        " & ".join(escape_tex(column.heading) for column in columns) + r" \\",
+        " & ".join(escape_latex(column.heading) for column in columns) + r" \\",
         r"\midrule",
         r"\endhead",
         r"\bottomrule",
         r"\endfoot",
     ]
-    for start, cells in zip(_starts(table, layout), _rows(table, layout, escape_tex), strict=True):
+    for start, cells in zip(_starts(table, layout), _rows(table, layout, escape_latex, r"\textbf{{{}}}"), strict=True):
         # Braces keep a leading bracket from being read as the argument of \\.
         cells = [f"{{{text}}}" if text.startswith("[") else text for text in cells]
         lines += [r"\midrule"] * start + [" & ".join(cells) + r" \\"]
     if table.empty:
         lines.append(rf"\multicolumn{{{len(align.replace('p{5cm}', 'p'))}}}{{l}}{{{EMPTY}}} \\")
-    notes = [rf"\par\noindent{{\footnotesize {escape_tex(note)}\par}}" for note in layout.notes]
+    notes = [rf"\par\noindent{{\footnotesize {escape_latex(note)}\par}}" for note in layout.notes]
     return "\n".join([*lines, r"\end{longtable}", *notes, ""])
 
 
@@ -170,7 +220,7 @@ def html(table: pd.DataFrame, layout: Layout, provenance: Mapping[str, str]) -> 
         f"<tr{' class=start' * start}>"
         + "".join(f'<td class="{kind}">{text}</td>' for kind, text in zip(kinds, cells, strict=True))
         + "</tr>"
-        for start, cells in zip(_starts(table, layout), _rows(table, layout, escape), strict=True)
+        for start, cells in zip(_starts(table, layout), _rows(table, layout, escape, "<b>{}</b>"), strict=True)
     )
     if table.empty:
         body = f'<tr><td class="text" colspan="{len(kinds)}"><em>{EMPTY}</em></td></tr>'
@@ -211,9 +261,10 @@ def write(table: pd.DataFrame, stem: str | Path, layout: Layout, provenance: Map
     Raises:
         InputError: if a column of the layout is missing.
     """
-    bounds = [name for column in layout.columns.values() for name in column.interval or ()]
-    spreads = [column.spread for column in layout.columns.values() if column.spread]
-    require(table, [*layout.columns, *bounds, *spreads, *layout.blocks], layout.caption)
+    columns = layout.columns.values()
+    pairs = [name for column in columns for name in (*(column.interval or ()), *(column.defined or ()))]
+    single = [name for column in columns for name in (column.spread, column.bold) if name is not None]
+    require(table, [*layout.columns, *pairs, *single, *layout.blocks], layout.caption)
     write_text(f"{stem}.csv", csv(table, provenance))
     write_text(f"{stem}.md", markdown(table, layout, provenance))
     write_text(f"{stem}.tex", latex(table, layout, provenance))

@@ -7,73 +7,20 @@ Two tables come out of it:
     generations  set, sample, generation (greedy, cut at the end token)
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel
 
-from lethe.benchmarks.records import Record, retain_split, select
+from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
 from lethe.forms import Form
 from lethe.forward import Cost, Question, generate, score_answers
+from lethe.metrics.answers import TOKEN_COLUMNS
 from lethe.prompts import Encoder
 from lethe.tokens import entropy_column, token_keys
 
-ANSWER = ("set", "sample", "kind", "index")  # what names an answer
 GENERATED_SETS = ("forget", "retain", "real_authors", "world_facts")
-
-
-def evaluation_sets(
-    records: Iterable[Record], splits: list[str], study_splits: list[str], limits: dict[str, int]
-) -> dict[str, list[Record]]:
-    """Records of each evaluation set for the forget splits of a run (several for the starting model).
-
-    `retain` holds rows with perturbed answers (TOFU's `retain_perturbed`) that are retained under every split of the
-    study, so that all runs are judged on the same rows. Limits take rows evenly spread over a set, split by split.
-    Sets that the benchmark lacks are absent.
-
-    Raises:
-        InputError: if a forget split is empty.
-    """
-    records = list(records)
-    sets: dict[str, list[Record]] = {
-        "forget": [],
-        "retain": _spread(
-            [
-                r
-                for r in records
-                if r.set == "full" and r.perturbed_answers and all(retain_split(s) in r.splits for s in study_splits)
-            ],
-            limits.get("retain"),
-        ),
-        "real_authors": _spread([r for r in records if r.set == "real_authors"], limits.get("real_authors")),
-        "world_facts": _spread([r for r in records if r.set == "world_facts"], limits.get("world_facts")),
-        "holdout": [],
-    }
-    for split in splits:
-        sets["forget"] += _spread(select(records, "full", split), limits.get("forget"))
-        members = [r for r in records if r.set == "holdout" and split in r.splits]
-        sets["holdout"] += _spread(members, limits.get("holdout"))
-    return {name: list(dict.fromkeys(rows)) for name, rows in sets.items() if rows}
-
-
-def _spread(rows: list[Record], limit: int | None) -> list[Record]:
-    if limit is None or limit >= len(rows):
-        return rows
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-
-
-def epoch_sets(sets: dict[str, list[Record]], limits: dict[str, int]) -> dict[str, list[Record]]:
-    """The part of the evaluation sets that is measured during training."""
-    return {name: _spread(rows, limits.get(name)) for name, rows in sets.items()}
-
-
-def restrict(table: pd.DataFrame, sets: dict[str, list[Record]]) -> pd.DataFrame:
-    """Rows of a measured table that belong to the given evaluation sets."""
-    wanted = pd.MultiIndex.from_tuples([(name, r.id) for name, rows in sets.items() for r in rows])
-    return table[pd.MultiIndex.from_frame(table[["set", "sample"]]).isin(wanted)].reset_index(drop=True)
 
 
 def answers_of(record: Record, set: str) -> list[tuple[str, int, str]]:
@@ -126,19 +73,7 @@ def measure_tokens(
                     "std_logprob": score.std_logprob.numpy(),
                 }
             )
-    columns = [
-        "set",
-        "sample",
-        "kind",
-        "index",
-        "position",
-        "token_id",
-        "logprob",
-        "greedy",
-        "mean_logprob",
-        "std_logprob",
-    ]
-    tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames] or [[]]) for key in columns})
+    tokens = pd.DataFrame({key: np.concatenate([np.asarray(f[key]) for f in frames] or [[]]) for key in TOKEN_COLUMNS})
     for column in ("set", "sample", "kind"):
         tokens[column] = tokens[column].astype(str)
     return tokens, cost

@@ -85,9 +85,7 @@ class TokenBatch:
 
     def lengths(self) -> Tensor:
         """[B] number of loss-bearing tokens of each sequence, as a float tensor."""
-        import torch
-
-        return self.sum_per_sequence(torch.ones_like(self.logprob))
+        return self.sum_per_sequence(self.logprob.new_ones(len(self.logprob)))
 
     def normalise(self, values: Tensor) -> Tensor:
         """Rescale [N] non-negative values so that they sum to n, the token count, within each sequence.
@@ -171,7 +169,7 @@ class ForgetTokens:
         hidden: [N, H] last hidden states that predict the tokens.
         head: [V, H] weight of the output layer.
         targets: [N] token ids.
-        layer_hidden: [N, H] output of the decoder layer that the objective names in `layer`, at the same positions.
+        layer_hidden: [N, H] output of the decoder layer that the objective reads, at the same positions.
         reference_hidden: [N, H] last hidden states of the starting model, only for objectives with `teacher`.
         reference_head: [V, H] the starting model's output layer, likewise.
         refusal: the refusals to the batch's questions, only for objectives with `refusals`.
@@ -205,22 +203,24 @@ class RefusalTokens:
 class Objective(Part):
     """A forget loss from per-token values and weights.
 
-    Class attributes say what it needs:
+    Class attribute `information` names what the loss itself looks at beside the weights, in the words of
+    `Weighting.information`. Others say what it needs:
         unit: what the loss is averaged over in an effective batch, its tokens or its sequences.
         reference: `batch.reference_logprob`, the starting model's log-probabilities.
         teacher: `tokens.reference_hidden` and `reference_head`, the starting model's predictions.
         refusals: `tokens.refusal`; the loop then runs a refusal after each question as well.
-    An objective on a decoder layer's output has a field `layer`.
+    An objective on a decoder layer's output names it in `reads_layer`.
     """
 
     unit: ClassVar[Literal["token", "sequence"]]
+    information: ClassVar[tuple[str, ...]] = ("none",)
     reference: ClassVar[bool] = False
     teacher: ClassVar[bool] = False
     refusals: ClassVar[bool] = False
 
-    def layers(self) -> tuple[int, ...]:
-        """The decoder layer, counted from 0, whose output `losses` reads; none or one."""
-        return ()
+    def reads_layer(self) -> int | None:
+        """The decoder layer, counted from 0, whose output `losses` reads, if any."""
+        return None
 
     def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
         """Called once before training; returns what is called with every batch (by default, `losses`)."""
@@ -241,15 +241,15 @@ class RetainTerm(Part):
     """A loss on retain rows that keeps what must stay.
 
     `rows` says whether the loop draws retain rows at all; `reference` whether it must bring the starting model's
-    hidden states for them: the last ones, or those of the layer that `layers` names.
+    hidden states for them: the last ones, or those of the layer that `reads_layer` names.
     """
 
     rows: ClassVar[bool] = True
     reference: ClassVar[bool] = False
 
-    def layers(self) -> tuple[int, ...]:
-        """The decoder layer, counted from 0, whose output `losses` reads; none or one."""
-        return ()
+    def reads_layer(self) -> int | None:
+        """The decoder layer, counted from 0, whose output `losses` reads, if any."""
+        return None
 
     def losses(self, tokens: RetainTokens) -> Tensor:
         """[N] loss of each retain token; the loop takes the mean over the tokens of the effective batch."""

@@ -13,10 +13,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lethe.benchmarks.records import Record
 from lethe.device import autocast
 from lethe.errors import InputError
-from lethe.models import head_weight, hidden_states
+from lethe.io import require
 from lethe.prompts import Encoder
+from lethe.samples import present_samples
+from lethe.states import head_weight, hidden_states
 from lethe.statistics import chunk_rows
-from lethe.tables import require
 
 
 @torch.inference_mode()
@@ -96,13 +97,12 @@ def choose_sample(tokens: pd.DataFrame, wanted: Sequence[str], label: str) -> st
     Raises:
         InputError: if none is wanted and no sample has both kinds.
     """
-    present = tokens["sample"].drop_duplicates().tolist()
-    for sample in wanted:
-        if sample in present:
-            return sample
+    found = present_samples(tokens, wanted)
+    if found:
+        return found[0]
     structural, informative = _kinds(tokens, label)
     both = set(tokens.loc[structural, "sample"]) & set(tokens.loc[informative, "sample"])
-    for sample in present:
+    for sample in tokens["sample"]:
         if sample in both:
             return sample
     raise InputError(

@@ -2,40 +2,43 @@
 
 Its predictions on a set of tokens are `hidden @ head.T`; storing the two factors is exact and small
 (retain90 of TOFU with hidden size 2,048: about 1.2 GB in fp32, against 5 GB of weights and a forward pass per step).
-What is kept has a name: `retain` or `forget` for the last hidden states on those rows, `retain-layer7` for a layer's.
+What is kept has a name, see `lethe.kept`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from lethe.config import MethodConfig
 from lethe.device import autocast
 from lethe.io import atomic
-from lethe.models import head_weight, hidden_states
 from lethe.prompts import Example
-from lethe.train import collate
-from lethe.unlearn import Reference
-
-ROWS_PER_PASS = 16
+from lethe.states import ROWS_PER_PASS, answer_states, by_length, head_weight
 
 
-def kept_for(method: MethodConfig) -> dict[str, str]:
-    """What a method needs kept: `retain` and `forget` (fields of `lethe.unlearn.Starting`) -> name; often nothing."""
-    kept = {}
-    if method.retain.reference:
-        kept["retain"] = "-".join(["retain", *(f"layer{layer}" for layer in method.retain.layers())])
-    if method.objective.teacher:
-        kept["forget"] = "forget"
-    return kept
+@dataclass
+class Reference:
+    """What is kept of the starting model for a set of rows: hidden states at its answer tokens.
 
+    Attributes:
+        hidden: sample id -> [answer tokens, H] hidden states that predict them, the last ones or a layer's.
+        head: [V, H] weight of the output layer; None where a layer's states are kept.
+    """
 
-def layer_of(name: str) -> int | None:
-    """Layer in the name of what is kept; None for the last hidden states."""
-    _, _, layer = name.partition("-layer")
-    return int(layer) if layer else None
+    hidden: dict[str, torch.Tensor]
+    head: torch.Tensor | None
+
+    def of(self, examples: list[Example], device: torch.device) -> torch.Tensor:
+        """[N, H] states of the examples' answer tokens, one example after the other, fp32."""
+        return torch.cat([self.hidden[example.sample] for example in examples]).to(device, torch.float32)
+
+    def head_on(self, device: torch.device) -> torch.Tensor | None:
+        """The head on a device, where it stays: it is as large as the model's own."""
+        self.head = None if self.head is None else self.head.to(device)
+        return self.head
 
 
 @torch.no_grad()  # not inference_mode: what is kept takes part in autograd graphs later
@@ -43,15 +46,12 @@ def compute(
     model: PreTrainedModel, examples: list[Example], dtype: torch.dtype | None, layer: int | None = None
 ) -> Reference:
     """Hidden states of the starting model that predict each answer token; fp32, on the CPU."""
-    device = next(model.parameters()).device
     kept = {}
-    ordered = sorted(examples, key=len)
-    for start in range(0, len(ordered), ROWS_PER_PASS):
-        part = ordered[start : start + ROWS_PER_PASS]
-        ids, sequence, position, _ = collate(part, device)
-        with autocast(device, dtype):
-            last, inner = hidden_states(model, ids, layer)
-        states = (last if layer is None else inner)[sequence, position].float().cpu()
+    for rows in by_length(examples, np.arange(len(examples)), ROWS_PER_PASS):
+        part = [examples[row] for row in rows]
+        with autocast(next(model.parameters()).device, dtype):
+            found = answer_states(model, part, layer)
+        states = (found.hidden if layer is None else found.layer_hidden).float().cpu()
         for example, own in zip(part, states.split([len(e.answer) for e in part]), strict=True):
             kept[example.sample] = own.clone()
     return Reference(kept, head_weight(model).detach().float().cpu().clone() if layer is None else None)

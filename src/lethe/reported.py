@@ -13,8 +13,8 @@ import pandas as pd
 from lethe.listing import Column, Layout
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
-from lethe.roc import auc_table
-from lethe.tables import cell, heading, main_table
+from lethe.roc import auc_table, definition
+from lethe.tables import heading, main_table, text
 from lethe.weightings.uniform import Uniform
 
 if TYPE_CHECKING:
@@ -93,6 +93,20 @@ def comparability(benchmark: Mapping, model: Mapping, split: str, limits: Mappin
     return f"not comparable: {'; '.join(differs)}" if differs else "yes"
 
 
+def with_verdicts(
+    table: pd.DataFrame, benchmark: Mapping, models: Mapping[str, Mapping], limits: Mapping[str, int]
+) -> pd.DataFrame:
+    """`reported_table` with a column comparable, the `comparability` of each row's model and split.
+
+    Args:
+        table: columns model and split.
+        benchmark, models, limits: sections `benchmark`, `models` and `evaluation.limits` of the config.
+    """
+    places = list(zip(table["model"], table["split"], strict=True))
+    verdicts = {(model, split): comparability(benchmark, models[model], split, limits) for model, split in set(places)}
+    return table.assign(comparable=[verdicts[place] for place in places])
+
+
 def our_auc(table: pd.DataFrame, labels: Iterable[str], names: Mapping[str, str]) -> pd.DataFrame:
     """AUC of Imp, and ETW's margin over the best of RIVALS that the study has, per label source of a token table.
 
@@ -160,7 +174,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if row["quantity"] not in METRICS:
             return "undefined" if pd.isna(row["mean"]) else f"{row['mean']:.3f}".replace("-", "−")
         parts = {f"{row['quantity']}_{part}": row[part] for part in ("mean", "sd", "n")}
-        return "".join(cell(parts | {"runs": row["runs"]}, row["quantity"]))
+        return text(parts | {"runs": row["runs"]}, row["quantity"])
 
     names = {metric: heading(metric) for metric in METRICS}
     rows = table.to_dict("records")
@@ -171,8 +185,14 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def layout(names: Mapping[str, str]) -> Layout:
-    """How the table is set."""
+def layout(names: Mapping[str, str], eos: str, search: tuple[str, ...] = ()) -> Layout:
+    """How the table is set.
+
+    Args:
+        names: `our_names` of the study.
+        eos: `figures.eos`.
+        search: `lethe.chosen.notes`.
+    """
     columns = {
         "model": Column("model"),
         "split": Column("split"),
@@ -199,6 +219,8 @@ def layout(names: Mapping[str, str]) -> Layout:
             "AUC: of the weights at the starting model, which no seed changes; the margin is ETW's AUC less the "
             f"highest of {', '.join(RIVALS)} in this study. The paper's label source, learning rate, epochs, "
             "strength and temperature are unknown, so even comparable rows may differ for these reasons.",
+            definition(eos),
+            *search,
         ),
         ("model", "split"),
     )

@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
-from lethe.evaluation import Tables, evaluate
 from lethe.io import read_table
 from lethe.metrics import Value
 
@@ -44,38 +41,3 @@ def read_logs(paths: Iterable[str | Path]) -> pd.DataFrame:
         if column not in table:
             table[column] = np.nan
     return table
-
-
-def trajectory(
-    model: str,
-    split: str,
-    runs: Mapping[str, Tables],
-    references: Mapping[str, Tables],
-    records: list[Record],
-    sets: dict[str, list[Record]],
-    config: EvaluationConfig,
-) -> pd.DataFrame:
-    """Metrics by epoch: a row per run and measured epoch as in `run_row`, with column `epoch`.
-
-    Args:
-        model, split: of the runs.
-        runs: `<method>/seed<n>` -> tables with a column `epoch`.
-        references: "full" and "retain" -> tables; measured once, they have no epoch. Where the runs have no generations
-            (cheap suite), theirs are left out too, so that a metric means the same in every row.
-        records, sets, config: as in `lethe.evaluation.evaluate`; `sets` are those measured during training.
-    """
-    if all(generations.empty for _, generations in runs.values()):
-        references = {who: (tokens, generations.iloc[:0]) for who, (tokens, generations) in references.items()}
-    measured = dict(references)
-    for run, (tokens, generations) in runs.items():
-        for epoch in tokens["epoch"].unique():
-            measured[f"{run}@{epoch}"] = (
-                tokens[tokens["epoch"] == epoch],
-                generations[generations["epoch"] == epoch],
-            )
-    _, summaries = evaluate(measured, records, sets, config)
-    rows = []
-    for who, summary in summaries.items():
-        run, _, epoch = who.partition("@")
-        rows.append({**run_row(model, split, run, summary), "epoch": int(epoch) if epoch else None})
-    return pd.DataFrame(rows).astype({"seed": "Int64", "epoch": "Int64"})

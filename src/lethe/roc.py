@@ -2,48 +2,63 @@
 intervals.
 
 ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our
-specification). Tokens of one answer are dependent, so the bootstrap draws answers, not tokens. "Structural"
-means "not informative".
+specification). Tokens of one answer are dependent, so the bootstrap draws answers, or whole authors, not tokens.
+"Structural" means "not informative". Whether end tokens are among the tokens at all is decided before, by
+`lethe.tokens.considered`.
 
 Labels are columns `informative_<label>` of the token table. A score is a column of it: `weight_<method>`,
 `logprob`, `entropy_T<temperature>`; a leading minus reverses it, so `-logprob` ranks like 1 − p.
 """
 
 from collections.abc import Iterable
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_curve
 
-from lethe.tables import require
+from lethe.io import require
 
-Eos = Literal["structural", "drop"]
+DRAWN = {"sample": "whole answers", "group": "whole authors (all answers about one)"}
+"""What a resample draws, by the column of the token table that says which tokens go together (`figures.cluster`)."""
+
+DEFINITION = (
+    "What scores and weights take from the model is its prediction of the token: the logits at the position before it, "
+    "given the question and the answer so far. Entropies and forms are those of the full vocabulary, top_k_entropy "
+    "that of the k likeliest words, renormalised. A temperature T divides the logits of the score alone; log p and the "
+    "loss have T = 1. The end token bears loss and has a weight like any token; "
+)
+END_TOKEN = {
+    "structural": "here it counts as structural, whatever the label source says.",
+    "drop": "here it is left out.",
+}
+
+
+def definition(eos: str) -> str:
+    """What the scores of tokens are made of, in words for the notes of tables; `eos` is `figures.eos`."""
+    return DEFINITION + END_TOKEN[eos]
+
 
 # Resolution of fp32 weights, with a margin for the rounding of exp and pow.
 RESOLUTION = 1e-6
 
 
-def labelled(table: pd.DataFrame, label: str, eos: Eos = "structural") -> tuple[pd.DataFrame, np.ndarray]:
+def labelled(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Tokens that a label source says something about, and which of them are informative.
+
+    End tokens are structural, whatever the source says of them (they are part of the loss, §10 no. 11).
 
     Args:
         table: token table, one row per answer token.
         label: label source; the column is `informative_<label>`, NA where the source says nothing about the
             sample.
-        eos: count end-of-sequence tokens as structural, whatever the source says of them (they are part of
-            the loss, §10 no. 11), or drop them.
 
     Returns:
         The rows kept, [n], and [n] bool.
     """
     column = f"informative_{label}"
     require(table, ["sample", "eos", column], "token table")
-    known = table[column].notna()
-    if eos == "drop":
-        known &= ~table["eos"].astype(bool)
-    rows = table[known.to_numpy(bool)]
+    rows = table[table[column].notna().to_numpy(bool)]
     return rows, rows[column].to_numpy(bool) & ~rows["eos"].to_numpy(bool)
 
 
@@ -133,7 +148,7 @@ def auc_table(
     scores: Iterable[str],
     bootstrap: int = 1000,
     seed: int = 0,
-    eos: Eos = "structural",
+    cluster: str = "sample",
 ) -> pd.DataFrame:
     """AUC of every score against every label source, tokens pooled over the samples.
 
@@ -143,26 +158,31 @@ def auc_table(
         table: token table of one model.
         labels: label sources, i.e. `informative_<label>` columns.
         scores: score columns, see the module docstring.
-        bootstrap: resamples of the samples; 0 leaves the intervals undefined.
+        bootstrap: resamples; 0 leaves the intervals undefined.
         seed: of the resamples.
-        eos: see `labelled`.
+        cluster: column of the token table whose values are drawn, a key of `DRAWN`.
 
     Returns:
-        Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two samples),
-        tokens, positives, samples, reason (why the AUC is undefined; missing where it is defined).
+        Columns label, score, auc, low, high (95 % percentile interval; NaN with fewer than two clusters),
+        tokens, positives, samples, clusters (what the resamples draw from), reason (why the AUC is undefined;
+        missing where it is defined).
     """
-    rows, scores, table = [], list(scores), table.reset_index(drop=True)
+    table = table.reset_index(drop=True)
+    require(table, ["sample", cluster], "token table")
+    # Ranked over the whole table, so that a weight is read the same way for every label source.
+    orders = {score: ranking(table, score) for score in scores}
+    rows = []
     for label in labels:
-        kept, positive = labelled(table, label, eos)
-        cluster, names = pd.factorize(kept["sample"])
+        kept, positive = labelled(table, label)
+        code, names = pd.factorize(kept[cluster])
         counts = resamples(len(names), bootstrap, seed)
-        for score in scores:
-            # Ranked over the whole table, so that a weight is read the same way for every label source.
-            values = ranking(table, score)[kept.index]
+        sizes = (len(kept), int(positive.sum()), kept["sample"].nunique(), len(names))
+        for score, order in orders.items():
+            values = order[kept.index]
             reason = _undefined(values, positive)
-            auc = resampled_auc(values, positive, cluster, counts) if reason is None else np.array([np.nan])
-            rows.append((label, score, *interval(auc), len(kept), int(positive.sum()), len(names), reason))
-    columns = ["label", "score", "auc", "low", "high", "tokens", "positives", "samples", "reason"]
+            auc = resampled_auc(values, positive, code, counts) if reason is None else np.array([np.nan])
+            rows.append((label, score, *interval(auc), *sizes, reason))
+    columns = ["label", "score", "auc", "low", "high", "tokens", "positives", "samples", "clusters", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"reason": "string"})
 
 
@@ -175,10 +195,10 @@ def _undefined(values: np.ndarray, positive: np.ndarray) -> str | None:
     return f"{missing} of {len(values)} tokens have no score" if missing else None
 
 
-def roc_points(table: pd.DataFrame, label: str, score: str, eos: Eos = "structural") -> pd.DataFrame:
+def roc_points(table: pd.DataFrame, label: str, score: str) -> pd.DataFrame:
     """Corners of the ROC curve, columns fpr and tpr, (0, 0) to (1, 1); no rows if the AUC is undefined."""
     table = table.reset_index(drop=True)
-    kept, positive = labelled(table, label, eos)
+    kept, positive = labelled(table, label)
     values = ranking(table, score)[kept.index]
     if _undefined(values, positive) is not None:
         return pd.DataFrame({"fpr": [], "tpr": []}, dtype=float)

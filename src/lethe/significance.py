@@ -12,8 +12,10 @@ import pandas as pd
 from scipy import stats
 
 from lethe.errors import InputError
+from lethe.io import require
 from lethe.listing import Column, Layout
-from lethe.tables import REFERENCES, heading, require
+from lethe.roc import interval, resamples
+from lethe.tables import REFERENCES, heading
 
 RUN_METRICS = ("neg_log10_fq", "delta_mu", "abs_privleak", "aggregate", "model_utility", "forget_Q_A_Prob")
 SAMPLE_METRICS = {
@@ -73,9 +75,9 @@ def seed_table(runs: pd.DataFrame, method: str) -> pd.DataFrame:
     rows = []
     for (model, split), group in runs[~runs["method"].isin(REFERENCES)].groupby(["model", "split"], sort=False):
         others = [name for name in group["method"].unique() if name != method]
+        present = group.assign(present=True).pivot(index="seed", columns="method", values="present").notna()
         for metric in RUN_METRICS:
             values = group.pivot(index="seed", columns="method", values=metric).astype(float)
-            present = group.assign(present=True).pivot(index="seed", columns="method", values="present").notna()
             family = []
             for other in others:
                 common = present[method] & present[other]
@@ -151,21 +153,21 @@ def sample_values(samples: pd.DataFrame) -> pd.DataFrame:
     forget = forget.assign(truth_ratio_distance=distance, method=forget["run"].str.partition("/seed")[0])
     forget = forget[~forget["method"].isin(REFERENCES)]
     values = forget.replace([np.inf, -np.inf], np.nan).groupby(["sample", "method"], sort=False)[list(SAMPLE_METRICS)]
-    return values.mean(skipna=False).unstack("method")
+    # Not mean(skipna=False), which pandas has from 3.0 on only.
+    complete = values.count().eq(values.size(), axis=0)
+    return values.mean().where(complete).unstack("method")
 
 
 def clustered_interval(values: np.ndarray, cluster: np.ndarray, bootstrap: int, seed: int) -> tuple[float, float]:
     """95 % percentile interval of the mean of [n] values when whole clusters (author of each, [n]) are drawn.
 
-    (NaN, NaN) with fewer than two clusters or without resamples.
+    (NaN, NaN) with fewer than two clusters or without resamples, as in `lethe.roc`.
     """
-    code, names = pd.factorize(cluster)
-    k = len(names)
-    if k < 2 or not bootstrap:
+    if not len(values):
         return np.nan, np.nan
-    counts = np.random.default_rng(seed).multinomial(k, np.full(k, 1 / k), size=bootstrap).astype(float)
-    sums, sizes = np.bincount(code, weights=values), np.bincount(code)
-    low, high = np.percentile((counts @ sums) / (counts @ sizes), [2.5, 97.5])
+    code, names = pd.factorize(cluster)
+    counts = resamples(len(names), bootstrap, seed)  # [1 + B, clusters]
+    _, low, high = interval((counts @ np.bincount(code, weights=values)) / (counts @ np.bincount(code)))
     return float(low), float(high)
 
 
@@ -250,8 +252,8 @@ def headed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(metric_heading=table["metric"].map(names))
 
 
-def seed_layout(method: str, seeds: int) -> Layout:
-    """How the table over seeds is set."""
+def seed_layout(method: str, seeds: int, search: tuple[str, ...] = ()) -> Layout:
+    """How the table over seeds is set; `search` is `lethe.chosen.notes`."""
     columns = {
         "pairs": Column("seeds", ".0f"),
         "mean_difference": Column(f"{method} − other", ".3g", spread="sd_difference"),
@@ -274,13 +276,14 @@ def seed_layout(method: str, seeds: int) -> Layout:
             f"With n seeds the two-sided Wilcoxon test cannot fall below 2/2^n: {2 / 2**seeds:.3g} for the study's "
             f"{seeds}; 0.0625 for 5, 0.031 for 6. The t-test has n − 1 degrees of freedom; with fewer than 2 common "
             "seeds nothing is tested.",
+            *search,
         ),
         ("model", "split", "metric_heading"),
     )
 
 
-def sample_layout(method: str, bootstrap: int) -> Layout:
-    """How the table over samples is set."""
+def sample_layout(method: str, bootstrap: int, search: tuple[str, ...] = ()) -> Layout:
+    """How the table over samples is set; `search` is `lethe.chosen.notes`."""
     columns = {
         "samples": Column("samples", ".0f"),
         "undefined": Column("undefined", ".0f"),
@@ -301,6 +304,7 @@ def sample_layout(method: str, bootstrap: int) -> Layout:
             "Holm: corrected over all methods of a model, split and metric.",
             f"difference: {method} is lower or higher where the interval leaves out 0 and the corrected p is below "
             f"{LEVEL}; otherwise a difference is not shown. Arrows: where the metric is better.",
+            *search,
         ),
         ("model", "split", "metric_heading"),
     )

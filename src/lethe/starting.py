@@ -1,14 +1,45 @@
 """The starting model's part in a run, read from what its rules have stored."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from lethe import reference
 from lethe.benchmarks.records import Record
 from lethe.benchmarks.refusals import read_lines, refuse
 from lethe.io import read_table
-from lethe.prompts import Encoder
-from lethe.unlearn import Refusals, Starting
+from lethe.prompts import Encoder, Example
+from lethe.reference import Reference
+
+
+@dataclass
+class Refusals:
+    """One "I don't know" answer per forget row.
+
+    Attributes:
+        examples: tokenised, in the order of the forget rows.
+        table: their token table with the starting model's `logprob`.
+    """
+
+    examples: list[Example]
+    table: pd.DataFrame
+
+
+@dataclass
+class Starting:
+    """What a method needs of the starting model beside the token table; what it does not ask for is absent.
+
+    Attributes:
+        retain: hidden states on the retain rows, for retain terms with `reference`.
+        forget: last hidden states on the forget rows, for objectives with `teacher`.
+        refusals: for objectives with `refusals`.
+    """
+
+    retain: Reference | None = None
+    forget: Reference | None = None
+    refusals: Refusals | None = None
 
 
 def read(

@@ -348,7 +348,7 @@ def _accumulate_logprob(logits, normaliser, grad, targets, hidden, head, grad_hi
     The upstream gradient scales rows, so it is applied to [c, H] factors instead of the [c, V] one.
     """
     p = logits.sub_(normaliser[part, None]).exp_()
-    # Before rounding: what is left to a certain token, 1 − p, would not survive bf16, whose numbers near 1 are 1/256 apart.
+    # Before rounding: what is left to a certain token, 1 − p, would not survive bf16 (numbers below 1 are 1/256 apart).
     p.scatter_add_(-1, targets[part, None], p.new_full((len(p), 1), -1.0))
     p, row = p.to(head.dtype), grad[part, None]
     if grad_hidden is not None:

@@ -2,9 +2,11 @@
 
 Stages add columns and never rows; `annotate` and `score` each build on `tokens`, and `join` brings them together:
 
-    tokens    sample, position, token_id, text, start, end, eos
+    tokens    sample, group, position, token_id, text, start, end, eos
     annotate  informative_<label> (nullable boolean) for each label source
-    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature
+    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature, <form>_T<t> for each form
+    parse     pos, noun_chunk, entity, if a weighting needs a parser
+    disturb   mutual_information (nats), if it is asked for
     weigh     weight_<method> for each method, at the starting model
 """
 
@@ -28,19 +30,26 @@ def entropy_column(temperature: float) -> str:
 def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
     """Tokenise records into the first columns of the token table.
 
-    Columns: sample (record id), position (from 0 within the answer), token_id, text (slice of the answer), start and
-    end (characters of the answer, end exclusive; they tile it), eos (the end token, whose text is empty).
+    Columns: sample (record id), group (the record's: an author), position (from 0 within the answer), token_id, text
+    (slice of the answer), start and end (characters of the answer, end exclusive; they tile it), eos (the end token,
+    whose text is empty).
     """
     rows = []
     for record in records:
         example = encoder.example(record.id, record.question, record.answer)
         last = len(example.answer) - 1
         for position, (token, (start, end)) in enumerate(zip(example.answer, example.spans, strict=True)):
-            rows.append((record.id, position, token, record.answer[start:end], start, end, position == last))
-    columns = ["sample", "position", "token_id", "text", "start", "end", "eos"]
+            text = record.answer[start:end]
+            rows.append((record.id, record.group, position, token, text, start, end, position == last))
+    columns = ["sample", "group", "position", "token_id", "text", "start", "end", "eos"]
     return pd.DataFrame(rows, columns=columns).astype(
         {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
     )
+
+
+def considered(table: pd.DataFrame, eos: str) -> pd.DataFrame:
+    """Rows of a token table that statistics of tokens look at: all, or without end tokens if `eos` is `drop`."""
+    return table if eos == "structural" else table[~table["eos"]].reset_index(drop=True)
 
 
 def token_keys(samples: Sequence[str], answers: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:

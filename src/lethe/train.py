@@ -20,15 +20,14 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from lethe.config import TrainingConfig
 from lethe.device import autocast, autocast_dtype, peak_mib, reset_peak, seed_everything
 from lethe.lora import attach, merge
-from lethe.models import head_weight
 from lethe.prompts import Example
+from lethe.states import answer_states, by_length, head_weight
 from lethe.statistics import token_statistics
 
 log = logging.getLogger(__name__)
@@ -81,8 +80,7 @@ class Context:
     def micro_batches(self, examples: list[Example], rows: np.ndarray) -> list[np.ndarray]:
         """Cut this process's rows into forward passes of rows of similar length."""
         size = self.config.micro_batch_size or self.config.batch_size
-        ordered = np.array(sorted(rows, key=lambda row: len(examples[row])), dtype=int)
-        return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        return list(by_length(examples, rows, size))
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
@@ -94,27 +92,6 @@ def batches(rows: int, batch_size: int, seed: int, epoch: int, rank: int = 0, wo
     """This process's share of each effective batch of an epoch; over processes, every row once."""
     order = epoch_order(rows, seed, epoch)
     return [order[start : start + batch_size][rank::world] for start in range(0, rows, batch_size)]
-
-
-def collate(examples: list[Example], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pad rows on the right and list their loss-bearing tokens.
-
-    No attention mask is made: under causal attention a real token never sees the padding behind it, so no id has to
-    be given up as a padding id.
-
-    Returns:
-        input_ids [B, S]; sequence [N], row of each token; position [N], the position that predicts it; targets [N].
-    """
-    width = max(len(example) for example in examples)
-    ids = torch.zeros((len(examples), width), dtype=torch.long)
-    sequence, position, targets = [], [], []
-    for row, example in enumerate(examples):
-        ids[row, : len(example)] = torch.tensor(example.prompt + example.answer)
-        first = len(example.prompt) - 1
-        sequence += [row] * len(example.answer)
-        position += range(first, first + len(example.answer))
-        targets += example.answer
-    return tuple(x.to(device) for x in (ids, torch.tensor(sequence), torch.tensor(position), torch.tensor(targets)))
 
 
 def learning_rate(step: int, steps: int, warmup: int, schedule: str) -> float:
@@ -257,10 +234,10 @@ class FineTuning:
         count = context.total(sum(len(self.examples[row].answer) for row in rows))
         total = 0.0
         for part in context.micro_batches(self.examples, rows):
-            ids, sequence, position, targets = collate([self.examples[row] for row in part], context.device)
             with autocast(context.device, context.dtype):
-                hidden = context.model.base_model(ids, use_cache=False).last_hidden_state[sequence, position]  # [N, H]
-                loss = -token_statistics(hidden, head_weight(context.model), targets).logprob.sum() / count
+                found = answer_states(context.model, [self.examples[row] for row in part])
+                statistics = token_statistics(found.hidden, head_weight(context.model), found.targets)
+                loss = -statistics.logprob.sum() / count
             loss.backward()
             total += loss.item()
         return {"loss": context.total(total)}

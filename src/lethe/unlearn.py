@@ -5,70 +5,19 @@ which frees its graph → retain forward → retain backward. Nothing is run twi
 vocabulary is only ever touched at loss-bearing positions, chunk by chunk.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import torch
 
 from lethe.config import MethodConfig
 from lethe.device import autocast
-from lethe.method import ForgetTokens, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
-from lethe.models import head_weight, hidden_states
+from lethe.method import ForgetTokens, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch, Weighting
 from lethe.prompts import Example
+from lethe.starting import Starting
+from lethe.states import answer_states, head_weight
 from lethe.statistics import token_statistics
 from lethe.tokens import entropy_column, rows_of, token_keys
-from lethe.train import Context, collate
-
-
-@dataclass
-class Reference:
-    """What is kept of the starting model for a set of rows: hidden states at its answer tokens.
-
-    Attributes:
-        hidden: sample id -> [answer tokens, H] hidden states that predict them, the last ones or a layer's.
-        head: [V, H] weight of the output layer; None where a layer's states are kept.
-    """
-
-    hidden: dict[str, torch.Tensor]
-    head: torch.Tensor | None
-
-    def of(self, examples: list[Example], device: torch.device) -> torch.Tensor:
-        """[N, H] states of the examples' answer tokens, one example after the other, fp32."""
-        return torch.cat([self.hidden[example.sample] for example in examples]).to(device, torch.float32)
-
-    def head_on(self, device: torch.device) -> torch.Tensor | None:
-        """The head on a device, where it stays: it is as large as the model's own."""
-        self.head = None if self.head is None else self.head.to(device)
-        return self.head
-
-
-@dataclass
-class Refusals:
-    """One "I don't know" answer per forget row.
-
-    Attributes:
-        examples: tokenised, in the order of the forget rows.
-        table: their token table with the starting model's `logprob`.
-    """
-
-    examples: list[Example]
-    table: pd.DataFrame
-
-
-@dataclass
-class Starting:
-    """What a method needs of the starting model beside the token table; what it does not ask for is absent.
-
-    Attributes:
-        retain: hidden states on the retain rows, for retain terms with `reference`.
-        forget: last hidden states on the forget rows, for objectives with `teacher`.
-        refusals: for objectives with `refusals`.
-    """
-
-    retain: Reference | None = None
-    forget: Reference | None = None
-    refusals: Refusals | None = None
+from lethe.train import Context
 
 
 class Unlearning:
@@ -108,7 +57,6 @@ class Unlearning:
         if method.objective.refusals:
             refusals = self.starting.refusals
             self.refusal_logprob = _per_row(refusals.table, "logprob", rows_of(refusals.table, refusals.examples))
-        self.layer = next(iter(method.objective.layers()), None)
         self.weigh = method.weighting.start(seed, hidden_size)
         self.losses = method.objective.start(seed, hidden_size)
 
@@ -137,24 +85,24 @@ class Unlearning:
     def _forward(self, part: np.ndarray, context: Context, training: bool) -> tuple[ForgetTokens, TokenBatch]:
         """Run the model on some forget rows: tokens with gradient for the objective, without it for the weighting."""
         weighting = self.method.weighting
-        ids, sequence, position, targets = collate([self.forget[row] for row in part], context.device)
+        head = head_weight(context.model)
         with autocast(context.device, context.dtype):
-            states, layer_states = hidden_states(context.model, ids, self.layer)  # [B, S, H]
-            hidden, head = states[sequence, position], head_weight(context.model)
-            statistics = token_statistics(hidden, head, targets, weighting.temperatures(), forms=weighting.forms())
-        tokens = ForgetTokens(statistics.logprob, hidden, head, targets)
-        if layer_states is not None:
-            tokens.layer_hidden = layer_states[sequence, position]
+            examples = [self.forget[row] for row in part]
+            states = answer_states(context.model, examples, self.method.objective.reads_layer())
+            statistics = token_statistics(
+                states.hidden, head, states.targets, weighting.temperatures(), forms=weighting.forms()
+            )
+        tokens = ForgetTokens(statistics.logprob, states.hidden, head, states.targets, states.layer_hidden)
         batch = TokenBatch(
-            sequence=sequence,
+            sequence=states.sequence,
             n_sequences=len(part),
             logprob=statistics.logprob.detach(),
             entropy={t: h.detach() for t, h in statistics.entropy.items()},
             forms=statistics.forms,
             reference_logprob=_gather(self.start_logprob, part, context),
             static=_gather(self.static, part, context),
-            hidden_states=states.detach(),
-            position=position,
+            hidden_states=states.all.detach(),
+            position=states.position,
             step=context.step,
             training=training,
         )
@@ -186,10 +134,9 @@ class Unlearning:
 
     def _refuse(self, part: np.ndarray, context: Context) -> RefusalTokens:
         examples = [self.starting.refusals.examples[row] for row in part]
-        ids, sequence, position, targets = collate(examples, context.device)
-        states, _ = hidden_states(context.model, ids)
-        statistics = token_statistics(states[sequence, position], head_weight(context.model), targets)
-        return RefusalTokens(sequence, statistics.logprob, _gather(self.refusal_logprob, part, context))
+        states = answer_states(context.model, examples)
+        statistics = token_statistics(states.hidden, head_weight(context.model), states.targets)
+        return RefusalTokens(states.sequence, statistics.logprob, _gather(self.refusal_logprob, part, context))
 
     def _retain(self, count: int, context: Context) -> float:
         term = self.method.retain
@@ -198,12 +145,10 @@ class Unlearning:
         total = 0.0
         for part in context.micro_batches(self.retain, draws):
             examples = [self.retain[row] for row in part]
-            ids, sequence, position, targets = collate(examples, context.device)
             with autocast(context.device, context.dtype):
-                states, layer_states = hidden_states(context.model, ids, next(iter(term.layers()), None))
-                retain_tokens = RetainTokens(states[sequence, position], head_weight(context.model), targets)
-                if layer_states is not None:
-                    retain_tokens.layer_hidden = layer_states[sequence, position]
+                states = answer_states(context.model, examples, term.reads_layer())
+                head = head_weight(context.model)
+                retain_tokens = RetainTokens(states.hidden, head, states.targets, states.layer_hidden)
                 if term.reference:
                     kept = self.starting.retain
                     retain_tokens.reference_hidden = kept.of(examples, context.device)
@@ -233,25 +178,26 @@ def retain_draws(rows: int, seed: int, epoch: int, rank: int, step: int, count: 
     return generator.choice(rows, size=count, replace=count > rows)
 
 
-def weights_at_start(method: MethodConfig, table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Weights of a method at the starting model, one per row of the token table, from its stored columns.
+def weights_at_start(weighting: Weighting, table: pd.DataFrame, seed: int) -> np.ndarray:
+    """[rows of the token table] weights at the starting model, from its stored columns.
 
-    The same code that weighs a training batch weighs the whole split here.
+    The same code that weighs a training batch weighs the whole split here. A weighting that reads hidden states, which
+    no table has, cannot be weighed so.
     """
-    sequence, samples = pd.factorize(table["sample"])
-    weighting = method.weighting
     if isinstance(weighting, StaticWeighting):
         return np.asarray(weighting.column(table, seed), dtype=np.float64)
-    logprob = torch.tensor(table["logprob"].to_numpy(dtype=np.float64))
+    sequence, samples = pd.factorize(table["sample"])
+
+    def column(name: str) -> torch.Tensor:
+        return torch.tensor(table[name].to_numpy(dtype=np.float64))
+
     batch = TokenBatch(
         sequence=torch.from_numpy(sequence),
         n_sequences=len(samples),
-        logprob=logprob,
-        entropy={
-            t: torch.tensor(table[entropy_column(t)].to_numpy(dtype=np.float64)) for t in weighting.temperatures()
-        },
-        forms={form: torch.tensor(table[form.column].to_numpy(dtype=np.float64)) for form in weighting.forms()},
-        reference_logprob=logprob,
+        logprob=column("logprob"),
+        entropy={t: column(entropy_column(t)) for t in weighting.temperatures()},
+        forms={form: column(form.column) for form in weighting.forms()},
+        reference_logprob=column("logprob"),
         training=False,
     )
     return weighting.weights(batch).numpy()

@@ -42,8 +42,9 @@ def test_three_sources_make_three_pairs_and_one_makes_none():
     alone = agreement_table(table, ["x"])
     assert len(alone) == 0
     assert set(alone) == set(pairs)
-    assert "one label source, x" in layout("forget10", ["x"]).notes[0]
-    assert "kappa" in layout("forget10", ["x", "y"]).notes[0]
+    assert "one label source, x" in layout("forget10", ["x"], "structural").notes[0]
+    assert "kappa" in layout("forget10", ["x", "y"], "structural").notes[0]
+    assert "end token: here it is left out" in layout("forget10", ["x", "y"], "drop").notes[0]
 
 
 @pytest.mark.parametrize(

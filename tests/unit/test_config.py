@@ -18,7 +18,6 @@ from lethe.errors import ConfigError
 from lethe.forms import FORMS, TopKEntropy, Variance
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
-from lethe.selection import RULES
 from lethe.weightings import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -375,6 +374,9 @@ RMU = {"weighting": "uniform", "objective": {"rmu": {"layer": 2}}, "retain": {"e
         ),
         pytest.param(sweep({"weighting": ["uniform"]}), ["sweep.weighting: nothing to set"], id="a part"),
         pytest.param(sweep({"sweep.strength": [1]}), ["sweep.sweep.strength: nothing to set"], id="sweep of a sweep"),
+        pytest.param(
+            sweep({"weighting.temperature.x": [1.0]}), ["sweep.weighting.temperature.x: nothing to set"], id="too deep"
+        ),
         pytest.param(sweep({"strength": []}), ["sweep.strength: ", "at least 1"], id="no value"),
         pytest.param(sweep({"strength": [1, 2, 1.0]}), ["sweep.strength: ", "twice"], id="value twice"),
         pytest.param(
@@ -639,6 +641,16 @@ def test_temperatures_are_those_asked_for_and_those_needed():
     assert config.load(changed("temperatures", [])).all_temperatures() == [1.0, 2.0]
 
 
+def test_a_sweep_reaches_the_hyper_parameters_of_a_form():
+    raw = changed("methods.ETW.weighting", {"spread": {"form": {"top_k_entropy": {"k": 5}}}})
+    raw["methods"]["ETW"]["sweep"] = {"weighting.form.temperature": [1.0, 3.0]}
+    points = config.load(raw).methods["ETW"].points()
+    assert {name: point.weighting.form for name, point in points.items()} == {
+        "temperature=1.0": TopKEntropy(k=5),
+        "temperature=3.0": TopKEntropy(k=5, temperature=3.0),
+    }
+
+
 def test_temperatures_of_a_sweep_take_the_place_of_the_methods_own():
     study = config.load(changed("methods.ETW.sweep", {"weighting.temperature": [3, 0.5]}))
     assert study.all_temperatures() == [0.5, 1.0, 3.0]
@@ -689,10 +701,6 @@ def test_looks_during_training_as_written():
     assert (evaluation.evaluate_every, evaluation.epoch_suite, evaluation.epoch_limits) == (3, "full", {"forget": 5})
     assert "evaluation.evaluate_every: " in error(changed("evaluation.evaluate_every", -1))
     assert "evaluation.epoch_suite: " in error(changed("evaluation.epoch_suite", "quick"))
-
-
-def test_selection_rules_are_those_that_exist():
-    assert set(get_args(config.SelectionConfig.model_fields["rule"].annotation)) == set(RULES)
 
 
 def test_config_cannot_be_changed_afterwards():

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr, pointbiserialr, rankdata, spearmanr
 
-from lethe.correlation import correlation_table, layout, resampled_pearson, score_names
-from lethe.roc import auc_table
+from lethe import correlation
+from lethe.correlation import correlation_table, layout, resampled_pearson, score_names, with_masks
+from lethe.roc import auc_table, definition, ranking
 
 
 def tokens(samples: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -51,6 +52,43 @@ def test_auc_is_that_of_the_roc_table():
     ours = correlation_table(table, ["gold"], ["entropy_T1.0", "weight_WGA"], bootstrap=100, seed=3)
     theirs = auc_table(table, ["gold"], ["entropy_T1.0", "weight_WGA"], bootstrap=100, seed=3)
     assert ours[["auc", "auc_low", "auc_high"]].to_numpy() == pytest.approx(theirs[["auc", "low", "high"]].to_numpy())
+
+
+def test_groups_are_drawn_whole_for_every_statistic():
+    table = tokens().assign(group=lambda t: t["sample"].str[-1])
+    row = correlation_table(table, ["gold"], ["entropy_T1.0"], bootstrap=100, seed=5, cluster="group").iloc[0]
+    auc = auc_table(table, ["gold"], ["entropy_T1.0"], bootstrap=100, seed=5, cluster="group").iloc[0]
+    assert row[["auc_low", "auc_high", "clusters"]].tolist() == auc[["low", "high", "clusters"]].tolist()
+    counts = np.random.default_rng(5).multinomial(10, np.full(10, 1 / 10), size=100)
+    values, positive = table["entropy_T1.0"].to_numpy(), table["informative_gold"].to_numpy(bool)
+    drawn = resampled_pearson(values, positive, pd.factorize(table["group"])[0], counts)
+    assert [row["pearson_low"], row["pearson_high"]] == pytest.approx(np.percentile(drawn, [2.5, 97.5]))
+    assert (row["samples"], row["clusters"]) == (30, 10)
+
+
+def test_a_score_is_ranked_once_for_all_label_sources(monkeypatch):
+    seen = []
+    monkeypatch.setattr(correlation, "ranking", lambda table, score: [seen.append(score), ranking(table, score)][1])
+    table = tokens().assign(informative_other=lambda t: ~t["informative_gold"])
+    correlation_table(table, ["gold", "other"], ["weight_WGA", "entropy_T1.0"], bootstrap=0)
+    assert seen == ["weight_WGA", "entropy_T1.0"]
+
+
+def test_every_definition_of_scn_is_a_score_where_the_answers_are_parsed():
+    parsed = tokens().assign(pos="VERB", noun_chunk=False)
+    parsed.loc[parsed["informative_gold"], "pos"] = "NOUN"
+    parsed.loc[parsed.index[:3], ["pos", "noun_chunk"]] = ["NUM", True]
+    table = with_masks(parsed)
+    names = ["SCN (nouns)", "SCN (noun_chunks)", "SCN (content)"]
+    assert score_names(table, ["GA"], [], []) == ["weight_GA", "-logprob", *names]
+    assert table[names].sum().tolist() == [(parsed["pos"] == "NOUN").sum(), 3, len(parsed)]
+    result = correlation_table(table, ["gold"], names, bootstrap=10).set_index("score")
+    mask = parsed["pos"].isin(["NOUN", "PROPN"])
+    expected = pointbiserialr(parsed["informative_gold"].to_numpy(bool), mask).statistic
+    assert result.loc["SCN (nouns)", "pearson"] == pytest.approx(expected)
+    assert result.loc["SCN (content)", "reason"] == "the score is constant"
+    assert not set(names) & set(with_masks(tokens()))
+    assert "noun chunks" in " ".join(layout("forget10", 10, "sample", "structural").notes)
 
 
 def test_every_resample_equals_pearson_of_the_answers_written_out():
@@ -133,4 +171,12 @@ def test_forget10_of_tofu_takes_seconds():
 
 def test_the_layout_fits_the_table():
     table = correlation_table(tokens(), ["gold"], ["-logprob"], 10).assign(model="m")
-    assert set(layout("forget10", 10).columns) <= set(table)
+    made = layout("forget10", 10, "sample", "structural")
+    assert set(made.columns) <= set(table)
+    assert "10 bootstrap resamples of whole answers" in made.notes[0]
+    assert definition("structural") in made.notes
+    of_authors = layout("forget10", 10, "group", "drop")
+    assert set(of_authors.columns) - set(made.columns) == {"clusters"}
+    assert set(of_authors.columns) <= set(table)
+    assert "resamples of whole authors" in of_authors.notes[0]
+    assert definition("drop") in of_authors.notes

@@ -41,10 +41,23 @@ def test_by_hand(logs):
     assert ga["seconds_per_step"] == 3.0  # medians 2 and 4; the first two steps are left out
     assert ga["seconds_per_step_sd"] == pytest.approx(2**0.5)
     assert (ga["peak_mib"], ga["total_seconds"], ga["steps"], ga["runs"], ga["timed"]) == (45.0, 28.0, 5, 2, 2)
+    assert ga["steady_seconds"] == (5 * 2 + 5 * 4) / 2
+    assert ga["steady_seconds_sd"] == pytest.approx(10 / 2**0.5)
     assert (ga["relative_seconds"], ga["relative_peak"]) == (1.0, 1.0)
     assert (etw["relative_seconds"], etw["relative_peak"]) == (2.0, 2.0)
     assert np.isnan(etw["seconds_per_step_sd"])
     assert set(layout("GA").columns) <= set(table)
+
+
+def test_a_pause_of_the_machine_is_in_the_sum_and_not_in_what_is_shown(logs):
+    paused = logs.copy()
+    paused.loc[(paused["method"] == "ETW") & (paused["step"] == 3), "seconds"] = 3600.0
+    before, after = (row(cost_table(table, "GA"), "ETW") for table in (logs, paused))
+    assert after["steady_seconds"] == before["steady_seconds"] == 30.0
+    assert after["total_seconds"] == before["total_seconds"] + 3594.0
+    assert "steady_seconds" in layout("GA").columns
+    assert "total_seconds" not in layout("GA").columns
+    assert "total_seconds" in " ".join(layout("GA").notes)
 
 
 def test_the_baseline_is_that_of_the_same_model(logs):
@@ -65,6 +78,7 @@ def test_runs_of_two_steps_have_no_time_per_step_and_are_counted():
     assert table.loc[0, ["runs", "timed", "seconds_per_step", "peak_mib"]].tolist() == [2, 1, 1.0, 6.5]
     short = cost_table(log("GA", 0, [1.0, 1.0], [5.0, 6.0]), "GA").iloc[0]
     assert np.isnan(short["seconds_per_step"])
+    assert np.isnan(short["steady_seconds"])
     assert np.isnan(short["relative_seconds"])
     assert short["relative_peak"] == 1.0
 

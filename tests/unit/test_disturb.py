@@ -201,7 +201,7 @@ def test_hook_goes_when_the_pass_fails(sharp, examples, monkeypatch):
     def fail(*_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(lethe.disturb, "hidden_states", fail)
+    monkeypatch.setattr(lethe.disturb, "answer_states", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         disturb(sharp, examples, 2, SCALE, SEED, None)
     assert not sharp.get_input_embeddings()._forward_hooks

@@ -10,10 +10,11 @@ import torch
 
 from lethe.benchmarks.records import select
 from lethe.config import EvaluationConfig, TrainingConfig
-from lethe.epochs import Measurement, Recorder, look_at_tokens, together
+from lethe.epochs import Measurement, Recorder, look_at_tokens, measured_epochs, together
+from lethe.evaluation_sets import evaluation_sets
 from lethe.forward import Question, score_answers
 from lethe.io import read_table, write_table
-from lethe.measure import evaluation_sets, measure
+from lethe.measure import measure
 from lethe.train import Context, FineTuning, train
 
 SEED = 3
@@ -76,33 +77,22 @@ def of_processes(look, model, world) -> list[pd.DataFrame]:
 # --- when a look is taken -----------------------------------------------------------------------------------
 
 
-def recorded(every, epochs=5) -> list[int]:
-    recorder = Recorder(lambda context: pd.DataFrame({"step": [context.step]}), epochs, every)
-    for done in range(epochs + 1):
+@pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (3, [3, 5]), (5, [5]), (9, [5])])
+def test_runs_are_measured_after_every_nth_epoch_and_at_the_end(every, epochs):
+    assert measured_epochs(5, every) == epochs
+
+
+def test_a_recorder_looks_after_its_epochs_only():
+    recorder = Recorder(lambda context: pd.DataFrame({"step": [context.step]}), [0, 2, 3])
+    for done in range(5):
         recorder(SimpleNamespace(step=10 * done), done)
-    table = recorder.table()
-    assert table["step"].tolist() == [10 * epoch for epoch in table["epoch"]]
-    return table["epoch"].tolist()
-
-
-@pytest.mark.parametrize(
-    ("every", "epochs"),
-    [(1, [0, 1, 2, 3, 4, 5]), (2, [0, 2, 4, 5]), (3, [0, 3, 5]), (5, [0, 5]), (9, [0, 5])],
-)
-def test_at_the_start_after_every_nth_epoch_and_at_the_end(every, epochs):
-    assert recorded(every) == epochs
-
-
-def test_every_epoch_unless_told_otherwise():
-    recorder = Recorder(lambda context: pd.DataFrame({"x": [1]}), 2)
-    for done in range(3):
-        recorder(None, done)
-    assert recorder.table()["epoch"].tolist() == [0, 1, 2]
+    assert recorder.table()["epoch"].tolist() == [0, 2, 3]
+    assert recorder.table()["step"].tolist() == [0, 20, 30]
 
 
 def test_tables_are_stacked_in_order_with_the_epoch():
     tables = iter([pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [3]})])
-    recorder = Recorder(lambda context: next(tables), 1)
+    recorder = Recorder(lambda context: next(tables), range(2))
     recorder(None, 0)
     recorder(None, 1)
     table = recorder.table()
@@ -121,7 +111,7 @@ def test_several_recorders_look_at_one_model_each_in_its_own_time():
 
         return at
 
-    first, second = Recorder(look("first"), 4), Recorder(look("second"), 4, every=2)
+    first, second = Recorder(look("first"), range(5)), Recorder(look("second"), [0, 2, 4])
     at_epoch = together(first, second)
     for done in range(5):
         at_epoch(SimpleNamespace(step=done), done)
@@ -236,9 +226,9 @@ def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encod
     settings = CONFIG.model_copy(update={"epoch_suite": suite})
     look = Measurement(encoder, {"forget": sets["forget"]}, settings)
     recorders = [
-        Recorder(look_at_tokens(examples, (1.0,)), config.epochs),
-        Recorder(look.tokens, config.epochs, every=2),
-        Recorder(look.generations, config.epochs, every=2),
+        Recorder(look_at_tokens(examples, (1.0,)), range(4)),
+        Recorder(look.tokens, [0, 2, 3]),
+        Recorder(look.generations, [0, 2, 3]),
     ]
     watched, alone = copy.deepcopy(tiny[0]), copy.deepcopy(tiny[0])
     train(watched, FineTuning(examples), len(examples), config, SEED, 0, together(*recorders))

@@ -6,7 +6,8 @@ import pytest
 
 from lethe.config import EvaluationConfig
 from lethe.evaluation import evaluate
-from lethe.measure import evaluation_sets, measure
+from lethe.evaluation_sets import evaluation_sets
+from lethe.measure import measure
 from lethe.metrics import METRICS
 from lethe.metrics.samples import Measured, samples
 from lethe.metrics.summary import summarise

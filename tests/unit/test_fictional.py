@@ -5,11 +5,14 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from lethe.benchmarks import fictional_world as invented
-from lethe.benchmarks.fictional import fictional, fill
-from lethe.benchmarks.records import read_records, retain_split, select, validate, write_records
+from lethe.benchmarks import fictional_pools as pools
+from lethe.benchmarks.fictional import Invented, fictional, fill
+from lethe.benchmarks.fictional_kinds import KINDS
+from lethe.benchmarks.fictional_known import KNOWN
+from lethe.benchmarks.records import read_records, select, validate, write_records
 from lethe.config import FictionalConfig
 from lethe.errors import ConfigError, InputError
+from lethe.splits import retain_split
 
 INVENTED_SETS = ("full", "holdout", "world")
 
@@ -48,7 +51,7 @@ def test_every_size_gives_valid_sets_of_the_right_size(authors, facts, seed):
     records = make(seed=seed, authors=authors, facts=facts, holdout_authors=3, world_authors=7)
     assert validate(records) == records
     counts = Counter(record.set for record in records)
-    phrasings = sum(len(known.questions) * len(known.facts) for known in invented.KNOWN)
+    phrasings = sum(len(known.questions) * len(known.facts) for known in KNOWN)
     assert counts == {
         "full": authors * facts,
         "holdout": 3 * facts,
@@ -148,10 +151,10 @@ def kind_of(record):
     genders = ("f", "m")
     (kind,) = {
         kind.name
-        for kind in invented.KINDS
+        for kind in KINDS
         for question in kind.questions
         for gender in genders
-        if fill(question, invented.Invented(record.group, gender, {}, {}))[0] == record.question
+        if fill(question, Invented(record.group, gender, {}, {}))[0] == record.question
     }
     return kind
 
@@ -160,13 +163,13 @@ def test_two_values_have_two_spans(records):
     first, *_, themes, _ = select(records, "full")[:12]
     assert len(first.spans) == len(themes.spans) == 2
     city, country = values(first)
-    assert city in invented.CITIES
-    assert country in invented.COUNTRIES
-    assert set(values(themes)) <= set(invented.THEMES)
+    assert city in pools.CITIES
+    assert country in pools.COUNTRIES
+    assert set(values(themes)) <= set(pools.THEMES)
 
 
 def test_fill_counts_spans_where_a_search_would_go_wrong():
-    author = invented.Invented("Ann Rome", "f", {}, {})
+    author = Invented("Ann Rome", "f", {}, {})
     text, spans = fill("{name} left {his} Rome for {1} and {0}. {He} sings.", author, ("Rome", "Ur"))
     assert text == "Ann Rome left her Rome for Ur and Rome. She sings."
     assert spans == ((27, 29), (34, 38))
@@ -197,7 +200,7 @@ def test_false_answers_are_five_and_differ_from_the_paraphrase_in_the_value_alon
 def test_false_values_are_of_the_same_kind(records):
     award = next(r for r in select(records, "full") if kind_of(r) == "award")
     for false in award.perturbed_answers:
-        assert sum(name in false for name in invented.AWARDS) == 1
+        assert sum(name in false for name in pools.AWARDS) == 1
 
 
 # --- chance -------------------------------------------------------------------------------------------------
@@ -271,7 +274,7 @@ def test_every_kind_is_asked_for_in_at_least_three_phrasings(records):
         question = record.question.replace(record.group, "@")
         asked[kind_of(record)].add(re.sub("her (debut|writing)", r"his \1", question))
     assert len(asked) == 12
-    for kind in invented.KINDS:
+    for kind in KINDS:
         assert len(asked[kind.name]) == len(kind.questions) >= 3
 
 
@@ -284,35 +287,35 @@ def test_answers_have_the_length_of_a_sentence(rows):
 
 
 def test_answers_fit_the_indefinite_article():
-    assert not [profession for profession in invented.PROFESSIONS if profession[0] in "aeiou"]
+    assert not [profession for profession in pools.PROFESSIONS if profession[0] in "aeiou"]
 
 
 def test_pools_hold_no_duplicate():
-    names = (invented.FEMALE + invented.MALE, invented.SURNAMES)
-    places = (invented.CITIES, invented.COUNTRIES)
-    others = (invented.GENRES, invented.PROFESSIONS, invented.TITLES, invented.AWARDS, invented.THEMES)
+    names = (pools.FEMALE + pools.MALE, pools.SURNAMES)
+    places = (pools.CITIES, pools.COUNTRIES)
+    others = (pools.GENRES, pools.PROFESSIONS, pools.TITLES, pools.AWARDS, pools.THEMES)
     for pool in names + places + others:
         assert len(set(pool)) == len(pool)
 
 
 def test_no_value_hides_in_a_name_or_a_template():
     """What `test_spans_mark_the_value…` sees on a sample holds for the whole pools."""
-    surnames = " ".join(invented.SURNAMES).lower()
-    assert not [city for city in invented.CITIES if city.lower() in surnames]
-    assert not [profession for profession in invented.PROFESSIONS if profession in surnames]
-    assert not [theme for theme in invented.THEMES if theme in surnames]
-    pools = {
-        "father": invented.PROFESSIONS,
-        "mother": invented.PROFESSIONS,
-        "genre": invented.GENRES,
-        "themes": invented.THEMES,
-        "birthplace": invented.CITIES + invented.COUNTRIES,
-        "award": invented.AWARDS,
-        "debut": invented.TITLES,
+    surnames = " ".join(pools.SURNAMES).lower()
+    assert not [city for city in pools.CITIES if city.lower() in surnames]
+    assert not [profession for profession in pools.PROFESSIONS if profession in surnames]
+    assert not [theme for theme in pools.THEMES if theme in surnames]
+    drawn = {
+        "father": pools.PROFESSIONS,
+        "mother": pools.PROFESSIONS,
+        "genre": pools.GENRES,
+        "themes": pools.THEMES,
+        "birthplace": pools.CITIES + pools.COUNTRIES,
+        "award": pools.AWARDS,
+        "debut": pools.TITLES,
     }
-    for kind in invented.KINDS:
+    for kind in KINDS:
         templates = " ".join(kind.questions + kind.answers).lower()
-        assert not [value for value in pools.get(kind.name, ()) if value.lower() in templates]
+        assert not [value for value in drawn.get(kind.name, ()) if value.lower() in templates]
 
 
 # --- real facts ---------------------------------------------------------------------------------------------
@@ -333,7 +336,7 @@ def test_utility_sets_are_short_facts_with_three_false_answers(records, set):
         assert len(candidates) == 4
         (known,) = [
             known
-            for known in invented.KNOWN
+            for known in KNOWN
             if any(known.questions[0].format(subject) == record.question for subject in known.facts)
         ]
         assert candidates <= {*known.facts.values()}

@@ -79,7 +79,7 @@ def runs() -> pd.DataFrame:
                         utility = np.nan
                     rows.append((model, split, method, seed, utility, quality, (60 - 100 * utility) * quality))
     names = ["model", "split", "method", "seed", "model_utility", "neg_log10_fq", "aggregate"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(forget_quality=lambda t: 10 ** -t["neg_log10_fq"])
 
 
 def logs(seeds: int = 2) -> pd.DataFrame:
@@ -285,6 +285,21 @@ def test_fig4_has_the_annotation_and_a_row_per_method_for_each_line(figures, tok
     assert "informative (gpt)" in shown
 
 
+@pytest.mark.parametrize("label", ["gpt", "keywords_raw", "a_label_source_with_quite_a_long_name"])
+def test_fig4_key_says_what_shades_are_relative_to_and_nothing_overlaps(tokens, label):
+    table = tokens.rename(columns={"informative_gpt": f"informative_{label}"}) if label != "gpt" else tokens
+    figure = etw_fig4.draw(table, ["full-0000"], ["ETW"], label)
+    names = [f"informative ({label})", "no label", "weight / largest weight of the row"]
+    boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text() in names]
+    assert len(boxes) == 3
+    bar = figure.axes[1]
+    boxes += [bar.get_window_extent(), *(text.get_window_extent() for text in bar.get_xticklabels())]
+    for i, box in enumerate(boxes):
+        assert all(not box.overlaps(other) for other in boxes[i + 1 :])
+    assert all(box.x1 < figure.bbox.x1 for box in boxes)
+    assert boxes[1].x0 - boxes[0].x1 > 10  # "no label" and its square stand apart from the name
+
+
 def test_fig4_lines_wrap_inside_the_page_and_keep_every_token_once(tokens):
     sample = tokens[tokens["sample"] == tokens["sample"].value_counts().idxmax()]
     lines = token_text.lines(sample, 40, 300)
@@ -420,17 +435,25 @@ def test_fig6_enlarges_the_run_with_the_lowest_aggregate(figures, runs):
         assert sorted(marks.values())[-1] > sorted(marks.values())[-2]
 
 
-def test_fig6_best_run_falls_back_to_forget_quality():
-    frame = pd.DataFrame(
-        {
-            "model_utility": [0.5, 0.5, np.nan, 0.5],
-            "neg_log10_fq": [2.0, 1.0, 0.1, np.inf],
-            "aggregate": [3.0, np.nan, 0.1, 0.2],
-        }
+def test_fig6_best_run_is_that_of_the_studys_rule(runs):
+    axes = panels(etw_fig6.draw(runs, METHODS, rule="lowest_neg_log10_fq"))[0]
+    group = runs[(runs["model"] == "1B") & (runs["split"] == "forget01")]
+    group = group[group["method"].isin(METHODS)].groupby("method")
+    by_rule, by_default = (runs.loc[group[column].idxmin()] for column in ("neg_log10_fq", "aggregate"))
+    assert not set(by_rule["model_utility"]) <= set(by_default["model_utility"])  # the two rules differ
+    for method in METHODS:
+        marks = {line.get_xdata()[0]: line.get_markersize() for line in axes.lines if line.get_label() == method}
+        assert max(marks, key=marks.get) == by_rule.set_index("method").loc[method, "model_utility"]
+
+
+def test_fig6_legend_names_the_rule(figures, runs):
+    assert (
+        "(lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined)" in figures["fig6"].legends[0].get_title().get_text()
     )
-    assert etw_fig6.best_run(frame) == 0  # not the undefined ones
-    assert etw_fig6.best_run(frame.assign(aggregate=np.nan)) == 1
-    assert etw_fig6.best_run(frame.assign(model_utility=np.nan)) is None
+    other = etw_fig6.draw(runs, METHODS, rule="highest_utility_among_forgotten")
+    title = other.legends[0].get_title().get_text()
+    assert "highest utility with p > 0.05" in title
+    assert "Agg." not in title
 
 
 def test_fig6_forget_quality_over_hundreds_of_decades_stays_legible(runs):
@@ -508,11 +531,6 @@ def test_fig6_squeezes_the_range_below_which_models_have_collapsed(figures, runs
     assert min(line.get_xdata()[0] for line in axes.lines if line.get_label() == "GA") == 0.01  # drawn all the same
     assert "Model utility (higher is better); compressed left of the dotted line" in texts(figure)
     assert panels(figures["fig6"])[0].get_xscale() == "linear"
-
-
-@pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0], [0.5, 0.6], [0.05, 0.2, 0.25]])
-def test_fig6_leaves_the_utility_axis_alone_where_there_is_nothing_to_squeeze(values):
-    assert not etw_fig6.utility_scale([], pd.Series(values, dtype=float))
 
 
 # --- training ---

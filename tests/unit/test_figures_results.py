@@ -25,7 +25,7 @@ from lethe.figures import (
 
 METHODS = ["GA", "WGA", "ETW", "Mine"]
 MANY = [*METHODS, *(f"ETW-variant{k:02d}" for k in range(13))]
-METRICS = ["model_utility", "neg_log10_fq", "delta_mu", "aggregate"]
+METRICS = ["model_utility", "neg_log10_fq", "delta_mu", "aggregate", "forget_quality"]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -36,10 +36,10 @@ def labelled_lines(axes, label: str) -> list:
     return [line for line in axes.lines if line.get_label() == label]
 
 
-def row(utility: float, quality: float, full: float = 0.6) -> tuple[float, float, float, float]:
-    """Model utility, −log10 FQ, ΔMU (points) and Agg., which is undefined where no utility is lost."""
+def row(utility: float, quality: float, full: float = 0.6) -> tuple[float, float, float, float, float]:
+    """Model utility, −log10 FQ, ΔMU (points), Agg., which is undefined where no utility is lost, and FQ."""
     lost = 100 * (full - utility)
-    return utility, quality, lost, quality * lost if lost > 0 else math.nan
+    return utility, quality, lost, quality * lost if lost > 0 else math.nan, 10**-quality
 
 
 def run_table(methods: list[str], splits: tuple[str, ...] = ("forget01", "forget10"), seeds: int = 3) -> pd.DataFrame:
@@ -82,6 +82,11 @@ def trajectory_table(methods: list[str]) -> pd.DataFrame:
                 rows.append(("1B", "forget10", method, seed, epoch, *values, 0.7 - 0.01 * epoch))
     columns = ["model", "split", "method", "seed", "epoch", *METRICS, "utility_teacher_forced"]
     return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64", "epoch": "Int64"})
+
+
+def paths(runs: pd.DataFrame, methods: list[str], *choice: str) -> Figure:
+    """The figure of trajectories; `choice` is utility and rule."""
+    return etw_trajectories.draw(runs, etw_trajectories.best_epochs(runs, *choice), methods, *choice)
 
 
 @pytest.fixture(scope="module")
@@ -151,16 +156,16 @@ def figures(tokens, found) -> dict[str, Figure]:
         "fig5 many": etw_fig5.draw(collapsed, MANY),
         "fig6": etw_fig6.draw(run_table(METHODS), METHODS, search_table()),
         "fig6 many": etw_fig6.draw(collapsed, MANY, search_table()),
-        "fig7": etw_fig7.draw(found, METHODS, "gold"),
-        "fig7 many": etw_fig7.draw(many, MANY, "gold"),
+        "fig7": etw_fig7.draw(found, etw_fig7.distances(found), METHODS, "gold"),
+        "fig7 many": etw_fig7.draw(many, etw_fig7.distances(many), MANY, "gold"),
         "fig7 weights": etw_fig7.draw_weights(tokens, MANY, "gold", found),
         "fig7 no weights": etw_fig7.draw_weights(tokens, METHODS, "gold", found),
         "fig8": etw_fig8.draw(search_table(), "ETW"),
         "fig9": etw_fig9.draw(tokens, weights, "gold"),
         "fig9 many": etw_fig9.draw(tokens, {name: recorded(tokens) for name in MANY}, "gold"),
         "fig9 tokens": etw_fig9.draw_tokens(tokens, weights, "full-0001", "gold", "Who is it?"),
-        "trajectories": etw_trajectories.draw(trajectory_table(METHODS), METHODS),
-        "trajectories many": etw_trajectories.draw(trajectory_table(MANY), MANY),
+        "trajectories": paths(trajectory_table(METHODS), METHODS),
+        "trajectories many": paths(trajectory_table(MANY), MANY),
     }
 
 
@@ -316,7 +321,7 @@ def test_fig7_counts_tokens_without_a_probability(tokens):
     assert np.isnan(table.loc[("GA", "structural"), "distance_to_retain"])
     assert table.loc[("GA", "structural"), "undefined"] == 2
     assert table.loc[("GA", "informative"), "distance_to_retain"] == pytest.approx(0.1, abs=1e-6)
-    assert "undefined in\n2 of 14" in texts(etw_fig7.draw(found, METHODS, "gold"))
+    assert "undefined in\n2 of 14" in texts(etw_fig7.draw(found, etw_fig7.distances(found), METHODS, "gold"))
 
 
 def test_fig7_restricts_to_what_the_retain_model_was_measured_on(tokens):
@@ -343,6 +348,17 @@ def test_fig7_draws_the_area_between_the_curves(figures, found):
     base = informative.lines[1].get_ydata() / 0.85  # retain model, all mass at 0.1
     assert np.trapezoid(base - own, etw_fig7.GRID) == pytest.approx(0.1, abs=0.005)
     assert to_hex(informative.lines[0].get_color()).upper() == style.colour("ETW").upper()
+
+
+def test_fig7_draws_the_table_that_is_written(found):
+    table = etw_fig7.distances(found)
+    figure = etw_fig7.draw(found, table.assign(distance_to_retain=0.123), METHODS, "gold")
+    assert [text.get_text() for text in figure.axes[1].texts] == ["0.123"] * 3
+
+
+@pytest.mark.parametrize("name", ["fig7", "fig9", "fig9 tokens"])
+def test_figures_of_one_seed_say_so(figures, name):
+    assert any("first seed" in text for text in texts(figures[name]))
 
 
 def test_fig7_needs_its_columns(tokens):
@@ -380,11 +396,36 @@ def test_fig8_best_falls_back_to_forget_quality_and_undefined_points_are_counted
     points.loc[one & points["point"].str.endswith("=0.5"), "neg_log10_fq"] = 0.5
     two = (points["split"] == "forget10") & points["point"].str.startswith("temperature=4.0")
     points.loc[two, ["model_utility", "neg_log10_fq", "delta_mu", "aggregate"]] = np.nan
-    best = etw_fig8.best_per_temperature(points).query("best")
+    best = etw_fig8.best_per_temperature(points, "lowest_aggregate").query("best")
     assert best.query("split == 'forget01' and temperature == 1")["neg_log10_fq"].tolist() == [0.5]
     assert len(best.query("split == 'forget10'")) == 2
     titles = {axes.get_title() for axes in etw_fig8.draw(points, "ETW").axes}
     assert titles == {"1B\n2 of 12 undefined (forget10\N{NO-BREAK SPACE}2)"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_fig8_a_temperature_without_a_defined_point_breaks_the_line():
+    points = search_table()
+    lost = (points["split"] == "forget10") & points["point"].str.startswith("temperature=2.0")
+    points.loc[lost, ["model_utility", "neg_log10_fq", "delta_mu", "aggregate"]] = np.nan
+    for axes in etw_fig8.draw(points, "ETW").axes:
+        (broken,), (whole,) = labelled_lines(axes, "forget10"), labelled_lines(axes, "forget01")
+        assert broken.get_xdata().tolist() == [1, 2, 4]
+        assert np.isnan(broken.get_ydata()).tolist() == [False, True, False]
+        assert not np.isnan(whole.get_ydata()).any()
+
+
+def test_fig8_best_is_by_the_studys_rule():
+    points = search_table()  # Agg. and −log10 FQ leave no difference to −log10 FQ; utility is higher at strength 0.1
+    points.loc[points["point"].str.endswith("=0.5"), "neg_log10_fq"] = 0.2
+    figure = etw_fig8.draw(points, "ETW", "lowest_neg_log10_fq")
+    assert labelled_lines(figure.axes[0], "forget01")[0].get_ydata().tolist() == [0.2] * 3
+    title = figure.legends[0].get_title().get_text()
+    assert "\nbest: lowest −log₁₀ FQ" in title
+    assert "Agg." in etw_fig8.draw(points, "ETW").legends[0].get_title().get_text()
+    passed = points.assign(forget_quality=np.where(points["point"].str.endswith("=0.1"), 0.06, 0.9))
+    best = etw_fig8.best_per_temperature(passed, "highest_utility_among_forgotten").query("best")
+    assert best["point"].str.endswith("=0.1").all()
 
 
 def test_fig8_needs_a_temperature():
@@ -440,10 +481,15 @@ def test_fig9_has_a_panel_per_method_with_solid_dashed_and_auc(figures):
 
 def test_fig9_reads_nothing_into_rounding(tokens):
     """TNPO at the starting model: ω = 1 but for two forward passes' rounding, here by chance higher on the labelled."""
+    tokens = tokens.assign(weight_TNPO=1.0)
     weights = recorded(tokens, epochs=1)
     labelled = weights.merge(tokens, on=["sample", "position", "token_id"])["informative_gold"].fillna(False)
     weights["weight"] = 1 + 1e-3 * labelled.to_numpy(float)
     assert etw_fig9.by_epoch(tokens, {"TNPO": weights}, "gold")["auc"].tolist() == [0.5]
+    # A weighting that tells tokens apart from the start may do so by little: that is no rounding.
+    assert etw_fig9.by_epoch(tokens, {"ETW": weights}, "gold")["auc"].tolist() == [1.0]
+    with pytest.raises(InputError, match="weight_Other"):
+        etw_fig9.by_epoch(tokens, {"Other": weights}, "gold")
 
 
 def test_fig9_chooses_methods_and_epochs_of_the_heat_map():
@@ -457,7 +503,7 @@ def test_fig9_chooses_methods_and_epochs_of_the_heat_map():
 def test_fig9_heat_map_has_a_block_per_method_and_a_row_per_epoch(figures):
     page = figures["fig9 tokens"].axes[0]
     shown = [text.get_text() for text in page.texts]
-    for title in ("GA  (full-0001)", "WGA", "ETW", "Mine", "Who is it?"):
+    for title in ("GA  (full-0001, first seed)", "WGA", "ETW", "Mine", "Who is it?"):
         assert shown.count(title) == 1
     assert shown.count("gold") == len(METHODS)
     for epoch in (0, 2, 3, 5, 6, 8):
@@ -493,9 +539,11 @@ def test_best_epochs_follow_the_aggregate_and_never_are_the_start():
     assert 0 not in set(etw_trajectories.best_epochs(start)["epoch"])
 
 
+@pytest.mark.filterwarnings("error")
 def test_best_epochs_keep_a_run_without_any_defined_epoch():
     runs = trajectory_table(["ETW"])
     runs.loc[runs["seed"] == 1, "model_utility"] = np.nan
+    assert len(labelled_lines(paths(runs, ["ETW"]).axes[0], "_best")) == 1
     best = etw_trajectories.best_epochs(runs).set_index("seed")
     assert best["epoch"].isna().to_dict() == {0: False, 1: True}
     assert np.isnan(best.loc[1, "aggregate"])
@@ -525,7 +573,7 @@ def test_trajectories_of_many_methods_get_a_panel_each(figures):
 def test_trajectories_count_undefined_epochs_and_break_the_path():
     runs = trajectory_table(["ETW"])
     runs.loc[(runs["seed"] == 0) & (runs["epoch"] == 3), "neg_log10_fq"] = np.nan
-    (axes,) = etw_trajectories.draw(runs, ["ETW"]).axes
+    (axes,) = paths(runs, ["ETW"]).axes
     assert axes.get_title() == "1 of 12 epochs undefined (ETW\N{NO-BREAK SPACE}1)"
     path = labelled_lines(axes, "ETW")[0].get_ydata()
     assert np.isnan(path).tolist() == [False] * 3 + [True] + [False] * 2
@@ -533,8 +581,41 @@ def test_trajectories_count_undefined_epochs_and_break_the_path():
 
 def test_trajectories_use_the_utility_that_is_measured_during_training():
     runs = trajectory_table(["ETW"]).assign(model_utility=np.nan)
-    figure = etw_trajectories.draw(runs, ["ETW"], "utility_teacher_forced")
+    figure = paths(runs, ["ETW"], "utility_teacher_forced")
     assert labelled_lines(figure.axes[0], "full")[0].get_xdata()[0] == 0.7
     assert "Utility of teacher-forced metrics (higher is better)" in texts(figure)
     with pytest.raises(InputError, match="utility_teacher_forced"):
-        etw_trajectories.draw(runs.drop(columns="utility_teacher_forced"), ["ETW"], "utility_teacher_forced")
+        paths(runs.drop(columns="utility_teacher_forced"), ["ETW"], "utility_teacher_forced")
+
+
+def test_trajectories_say_what_really_made_an_epoch_best():
+    runs = trajectory_table(["GA", "ETW"])
+    cheap = runs.assign(model_utility=np.nan, aggregate=np.nan, delta_mu=np.nan)
+    title = paths(cheap, ["GA", "ETW"], "utility_teacher_forced").legends[0].get_title().get_text()
+    assert title == "one path per seed; best: Agg. undefined everywhere, so lowest −log₁₀ FQ"
+    mixed = runs.assign(aggregate=runs["aggregate"].where(runs["method"] == "GA"))
+    title = paths(mixed, ["GA", "ETW"]).legends[0].get_title().get_text()
+    assert title == "one path per seed; best: lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined"
+    assert etw_trajectories.best_epochs(mixed).groupby("method")["why"].unique().map(list).to_dict() == {
+        "GA": ["lowest Agg."],
+        "ETW": ["Agg. undefined everywhere: lowest −log10 FQ"],
+    }
+
+
+def test_best_epochs_are_by_the_studys_rule_and_the_utility_that_is_drawn():
+    runs = trajectory_table(["ETW"])
+    runs["forget_quality"] = np.where(runs["epoch"].fillna(0) >= 3, 0.2, 0.01)
+    runs["utility_teacher_forced"] = np.where(runs["epoch"].fillna(0) == 4, 0.9, runs["utility_teacher_forced"])
+    rule = "highest_utility_among_forgotten"
+    assert set(etw_trajectories.best_epochs(runs, "model_utility", rule)["epoch"]) == {3}
+    cheap = runs.assign(model_utility=np.nan, aggregate=np.nan)
+    assert set(etw_trajectories.best_epochs(cheap, "utility_teacher_forced", rule)["epoch"]) == {4}
+    title = paths(cheap, ["ETW"], "utility_teacher_forced", rule).legends[0].get_title().get_text()
+    assert title.endswith("best: highest model utility with forget quality above 0.05")
+
+
+def test_trajectories_draw_the_best_epochs_that_are_written():
+    runs = trajectory_table(["ETW"])
+    best = etw_trajectories.best_epochs(runs).assign(model_utility=0.51, neg_log10_fq=7.5)
+    (axes,) = etw_trajectories.draw(runs, best, ["ETW"]).axes
+    assert [line.get_xydata()[0].tolist() for line in labelled_lines(axes, "_best")] == [[0.51, 7.5]] * 2

@@ -1,4 +1,4 @@
-"""Next-token distributions, entropy bounds, AUC while memorising: numbers first, then what the figures show."""
+"""Next-token distributions and entropy bounds: numbers first, then what the figures show."""
 
 import math
 
@@ -10,15 +10,14 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.stats import entropy as scipy_entropy
-from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from lethe import bounds
 from lethe.benchmarks.records import select
 from lethe.errors import InputError
-from lethe.figures import etw_bounds, etw_fig1, etw_memorisation, style
-from lethe.memorisation import auc_by_epoch, weights
+from lethe.figures import etw_bounds, etw_fig1, style
+from lethe.io import write_json
 from lethe.next_tokens import choose_positions, choose_sample, next_tokens, token_text
 
 TEMPERATURES = [0.5, 2.0]
@@ -186,7 +185,8 @@ def test_bounds_figure_says_its_numbers_and_colours_kinds(tokens):
     figure = etw_bounds.draw({"1B": tokens}, found, "gpt")
     (title,) = [text for text in texts(figure) if text.startswith("1B")]
     assert "600 tokens" in title
-    assert f"{found['ratio'].iloc[0]:.2f} (possible" in title
+    assert f"median over bins of p: {found['ratio'].iloc[0]:.2f} (possible" in title
+    assert "not drawn" not in title
     assert {"informative", "structural", "no label", "labels: gpt"} <= set(texts(figure))
     colours = {to_hex(c).upper() for c in figure.axes[0].collections[0].get_facecolors()}
     assert colours == {style.INFORMATIVE, style.STRUCTURAL, "#999999"}
@@ -199,12 +199,42 @@ def test_bounds_figure_says_its_numbers_and_colours_kinds(tokens):
 
 
 def test_bounds_figure_counts_what_it_cannot_place(tokens):
-    odd = tokens.assign(logprob=[0.0, np.nan, *tokens["logprob"].iloc[2:]])
-    (title,) = [t for t in texts(etw_bounds.draw({"m": odd}, numbers(("m", odd)), "gold")) if t.startswith("m:")]
-    assert "1 with −ln p < 10⁻⁶ at the left edge" in title
-    assert "1 undefined and not drawn" in title
+    odd = tokens.assign(
+        logprob=[0.0, np.nan, -5e-7, *tokens["logprob"].iloc[3:]],
+        **{"entropy_T1.0": [*tokens["entropy_T1.0"].iloc[:3], 0.0, -1e-7, *tokens["entropy_T1.0"].iloc[5:]]},
+    )
+    figure = etw_bounds.draw({"m": odd}, numbers(("m", odd)), "gold")
+    (title,) = [t for t in texts(figure) if t.startswith("m:")]
+    assert "m: 600 tokens, 5 not drawn (−ln p < 10⁻⁶, H ≤ 0 or undefined)" in title
+    for axes in [axes for axes in figure.axes if axes.collections]:
+        points = np.asarray(axes.collections[0].get_offsets())
+        assert len(points) == 595
+        assert (points[:, 0] > bounds.RESOLUTION).all()
+        low = np.interp(
+            np.log(points[:, 0]), np.log(lines(axes)["H_min"].get_xdata()), lines(axes)["H_min"].get_ydata()
+        )
+        assert (points[:, 1] > 0.98 * low).all()  # what is at fp32's resolution would lie below
     few = tokens.head(5)
     assert any("undefined (no bin" in text for text in texts(etw_bounds.draw({"m": few}, numbers(("m", few)), "gold")))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("columns", [{"logprob": np.nan}, {"logprob": 0.0}, {"entropy_T1.0": np.nan}])
+def test_bounds_figure_without_a_token_to_draw_says_so(tokens, columns):
+    lost = tokens.assign(**columns)
+    figure = etw_bounds.draw({"1B": tokens, "lost": lost}, numbers(("1B", tokens), ("lost", lost)), "gold")
+    assert texts(figure).count("no token to draw") == 2
+    assert any("lost: 600 tokens, 600 not drawn" in text for text in texts(figure))
+
+
+def test_vocabulary_is_that_of_the_language_model(tmp_path):
+    write_json(tmp_path / "config.json", {"vocab_size": 300})
+    assert bounds.vocabulary_size(tmp_path) == 300
+    write_json(tmp_path / "config.json", {"vision_config": {}, "text_config": {"vocab_size": 7}})
+    assert bounds.vocabulary_size(str(tmp_path)) == 7
+    write_json(tmp_path / "config.json", {"text_config": {}})
+    with pytest.raises(InputError, match=r"config\.json: no vocab_size"):
+        bounds.vocabulary_size(tmp_path)
 
 
 # --- next tokens ---
@@ -373,157 +403,14 @@ def test_fig1_text_is_text(distribution, record):
         etw_fig1.draw(distribution, (1, 999), "Who?")
 
 
-# --- memorisation ---
-
-
-@pytest.fixture(scope="module")
-def epochs(tokens) -> pd.DataFrame:
-    rng = np.random.default_rng(1)
-    informative = tokens["informative_gold"].to_numpy(bool)
-    parts = []
-    for epoch in (0, 1, 2):
-        rows = tokens[["sample", "position", "token_id"]].assign(epoch=np.int32(epoch))
-        rows["logprob"] = (-rng.gamma(1, 1 + informative) / 10**epoch).astype("float32")
-        for t in TEMPERATURES:
-            rows[f"entropy_T{t}"] = rng.gamma(2, 1 + 0.5 * epoch * informative).astype("float32")
-        parts.append(rows)
-    other = rows.assign(sample=rows["sample"].str.replace("full", "elsewhere"))  # of another split
-    return pd.concat([*parts, other]).sample(frac=1, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def auc(epochs, tokens) -> pd.DataFrame:
-    return auc_by_epoch(epochs, tokens, ["gold", "gpt"], TEMPERATURES, bootstrap=50)
-
-
-def one(auc, **values) -> pd.Series:
-    for key, value in values.items():
-        auc = auc[auc[key].isna() if value is None else auc[key] == value]
-    (row,) = auc.to_dict("records")
-    return row
-
-
-def test_auc_of_each_score_equals_scikit_learns(auc, epochs, tokens):
-    assert auc.columns.tolist()[:8] == ["label", "epoch", "score", "temperature", "auc", "low", "high", "mean_p"]
-    assert len(auc) == 2 * 3 * (len(TEMPERATURES) + 3)
-    for label in ("gold", "gpt"):
-        for epoch in (0, 1, 2):
-            rows = tokens.drop(columns=["logprob"]).merge(
-                epochs[epochs["epoch"] == epoch], on=["sample", "position", "token_id"]
-            )
-            assert one(auc, label=label, epoch=epoch, score="Imp")["mean_p"] == pytest.approx(
-                np.exp(rows["logprob"].astype(float)).mean(), rel=1e-9
-            )
-            rows = rows[rows[f"informative_{label}"].notna()]
-            positive = rows[f"informative_{label}"].to_numpy(bool) & ~rows["eos"].to_numpy(bool)
-            p = np.exp(rows["logprob"].to_numpy(float))
-            expected = {("Imp", None): 1 - p, ("WGA", None): p, ("SatImp", None): p**5 * (1 - p)}
-            for t in TEMPERATURES:
-                expected["ETW", t] = rows[f"entropy_T{t}"] / rows.groupby("sample")[f"entropy_T{t}"].transform("sum")
-            for (score, temperature), values in expected.items():
-                row = one(auc, label=label, epoch=epoch, score=score, temperature=temperature)
-                assert row["auc"] == pytest.approx(roc_auc_score(positive, values), abs=1e-6), (score, epoch)
-                assert row["low"] < row["auc"] < row["high"]
-
-
-def test_imp_is_the_reverse_of_wga_and_etw_is_normalised(auc, epochs, tokens):
-    for epoch in (0, 1, 2):
-        imp, wga = (one(auc, label="gold", epoch=epoch, score=score)["auc"] for score in ("Imp", "WGA"))
-        assert imp == pytest.approx(1 - wga, abs=1e-12)
-    found = weights(epochs[epochs["epoch"] == 1], TEMPERATURES)
-    samples = epochs[epochs["epoch"] == 1]["sample"].to_numpy()
-    sums = pd.Series(found["weight_ETW_T0.5"]).groupby(samples).sum()
-    np.testing.assert_allclose(sums, 20, rtol=1e-9)  # Σ ω = n
-    raw = roc_auc_score(
-        tokens["informative_gold"].to_numpy(bool) & ~tokens["eos"],
-        tokens.drop(columns="logprob").merge(epochs[epochs["epoch"] == 2])["entropy_T0.5"],
-    )
-    pooled = one(auc, label="gold", epoch=2, score="ETW", temperature=0.5)["auc"]
-    assert abs(raw - pooled) > 1e-4  # invariant 10
-
-
-def test_weights_of_a_sequence_without_entropy_are_1_and_undefined_ones_stay_so():
-    rows = pd.DataFrame({"sample": list("aabb"), "logprob": [0.0, -1e-9, -1.0, -2.0], "entropy_T1.0": [0, 0, 1, 3.0]})
-    found = weights(rows, [1.0])
-    assert found["weight_ETW_T1.0"].tolist() == [1, 1, 0.5, 1.5]
-    assert found["weight_SatImp"] == pytest.approx(
-        [0, 1e-9, math.exp(-5) * (1 - math.exp(-1)), math.exp(-10) * (1 - math.exp(-2))], rel=1e-8
-    )
-    lost = weights(rows.assign(**{"entropy_T1.0": [np.nan, np.nan, 1, 3]}), [1])["weight_ETW_T1.0"]
-    assert np.isnan(lost).tolist() == [True, True, False, False]
-
-
-def test_epochs_of_other_tokens_are_refused(epochs, tokens):
-    with pytest.raises(InputError, match="epoch 0 has 599 of the token table's 600"):
-        auc_by_epoch(epochs.drop(index=epochs[epochs["epoch"] == 0].index[0]).query("epoch == 0"), tokens, ["gold"], [])
-    with pytest.raises(InputError, match="epoch 1"):
-        auc_by_epoch(pd.concat([epochs, epochs[epochs["epoch"] == 1]]), tokens, ["gold"], TEMPERATURES, 0)
-    with pytest.raises(InputError, match=r"entropy_T3\.0"):
-        auc_by_epoch(epochs, tokens, ["gold"], [3])
-
-
-def test_undefined_auc_has_a_reason(epochs, tokens):
-    found = auc_by_epoch(epochs, tokens.assign(informative_gold=False), ["gold"], [0.5], 0)
-    assert found["auc"].isna().all()
-    assert found["reason"].str.contains("single class").all()
-
-
-@pytest.fixture(scope="module")
-def both(auc) -> pd.DataFrame:
-    return pd.concat([auc.assign(model="1B"), auc.assign(model="3B", auc=auc["auc"] / 2)])
-
-
-def test_memorisation_figure_has_a_line_per_score_and_one_per_epoch(both):
-    figure = etw_memorisation.draw(both, "gpt")
-    panels = figure.axes[:4]
-    for model, left, right in zip(("1B", "3B"), panels[::2], panels[1::2], strict=True):
-        rows = both[(both["model"] == model) & (both["label"] == "gpt")]
-        found = lines(left)
-        assert set(found) == {"ETW, T = 0.5", "ETW, T = 2", "Imp", "WGA", "SatImp", "_chance"}
-        want = rows[(rows["score"] == "ETW") & (rows["temperature"] == 2)].sort_values("epoch")["auc"]
-        assert found["ETW, T = 2"].get_ydata() == pytest.approx(want.to_numpy())
-        assert to_hex(found["Imp"].get_color()).upper() == style.colour("Imp")
-        assert left.get_ylabel() == f"{model}\nAUC"
-        found = lines(right)
-        assert {"epoch 0", "epoch 1", "epoch 2", "Imp, last epoch"} <= set(found)
-        assert found["epoch 1"].get_xdata().tolist() == TEMPERATURES
-        want = rows[(rows["score"] == "ETW") & (rows["epoch"] == 1)].sort_values("temperature")["auc"]
-        assert found["epoch 1"].get_ydata() == pytest.approx(want.to_numpy())
-        imp = one(rows, score="Imp", epoch=2)["auc"]
-        assert found["Imp, last epoch"].get_ydata()[0] == imp
-        assert len({to_hex(found[f"epoch {e}"].get_color()) for e in range(3)}) == 3
-    assert {f"{p:.3f}" for p in both["mean_p"]} <= set(texts(figure))
-    assert {"Mean p of the answer tokens", "Fine-tuning epoch", "labels: gpt"} <= set(texts(figure))
-
-
-def test_memorisation_figure_counts_undefined_values_and_knows_its_label(both):
-    lost = both[both["model"] == "1B"].copy()
-    lost.loc[(lost["epoch"] == 1) & (lost["score"] == "ETW"), ["auc", "low", "high"]] = np.nan
-    figure = etw_memorisation.draw(lost, "gold")
-    assert "2 of 15 AUCs undefined" in texts(figure)
-    assert "2 of 6 AUCs undefined" in texts(figure)
-    with pytest.raises(InputError, match="label 'spacy'"):
-        etw_memorisation.draw(both, "spacy")
-
-
-def test_memorisation_figure_labels_few_epochs_and_always_the_last(both):
-    base = both[(both["model"] == "1B") & (both["label"] == "gold") & (both["epoch"] == 0)]
-    long = pd.concat(base.assign(epoch=e, mean_p=0.1 + 0.03 * e) for e in range(26))
-    figure = etw_memorisation.draw(long, "gold")
-    (top,) = figure.axes[0].child_axes
-    assert len(top.get_xticks()) <= 6
-    assert 25 in top.get_xticks()
-
-
 # --- all ---
 
 
-@pytest.mark.parametrize("name", ["fig1", "bounds", "memorisation"])
-def test_page_width_readable_text_and_nothing_cut_off(name, distribution, scored, record, tokens, both):
+@pytest.mark.parametrize("name", ["fig1", "bounds"])
+def test_page_width_readable_text_and_nothing_cut_off(name, distribution, scored, record, tokens):
     figure = {
         "fig1": lambda: etw_fig1.draw(distribution, choose_positions(scored, record.id, "gold"), record.question * 5),
         "bounds": lambda: etw_bounds.draw({"1B": tokens, "3B": tokens}, numbers(("1B", tokens), ("3B", tokens)), "gpt"),
-        "memorisation": lambda: etw_memorisation.draw(both, "gpt"),
     }[name]()
     assert figure.get_figwidth() <= 6.51
     assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text() and t.get_visible()) >= 7

@@ -4,7 +4,8 @@ import pytest
 
 from lethe.config import MethodConfig
 from lethe.information import SOURCES, information_table, layout
-from lethe.listing import escape_tex
+from lethe.listing import escape_latex
+from lethe.objectives import OBJECTIVES
 from lethe.weightings import WEIGHTINGS
 
 
@@ -46,10 +47,21 @@ def test_sources_are_those_of_the_papers_table(table):
     }
 
 
-def test_the_loss_says_itself_what_it_needs(table):
-    needs = table["loss_reference"]
-    assert (needs["NPO"], needs["UNDIAL"]) == ("objective, retain term", "objective")
-    assert needs[["GA", "ETW", "TNPO"]].isna().all()
+def test_the_loss_says_itself_what_it_looks_at(table):
+    loss = table["loss"]
+    # §9.4: NPO has confidence (of the whole sequence) and the reference model
+    whole = "objective: confidence of the whole sequence, reference model"
+    assert loss["NPO"] == f"{whole}; retain term: reference model"
+    assert loss["UNDIAL"] == "objective: predictive distribution, reference model"
+    assert loss[["GA", "ETW", "TNPO"]].isna().all()
+    assert "loss" in layout().columns
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_that_reads_the_starting_model_says_so(name):
+    cls = OBJECTIVES[name]
+    assert set(cls.information) <= {*SOURCES, "none"}
+    assert (cls.reference or cls.teacher) == ("reference model" in cls.information)
 
 
 def test_definitions(table):
@@ -59,7 +71,7 @@ def test_definitions(table):
     assert table.loc[["GA", "WGA", "SCN"], ["vocabulary", "temperature"]].isna().all(axis=None)
     assert table.loc["ETW", "position"] == table.loc["WGA", "position"] == "prediction of the token"
     assert table.loc["SCN", "position"] == table.loc["Oracle", "position"] == "the token itself"
-    assert set(table["eos"]) == {"in the loss; structural in the AUC"}
+    assert "eos" not in table  # the same for all
     assert table.loc["ETW", "formula"].startswith("ω = n · H / Σ H")
 
 
@@ -74,7 +86,7 @@ def test_a_sweep_shows_all_its_values():
 def test_every_weighting_fits_the_table(name):
     cls = WEIGHTINGS[name]
     assert set(cls.information) <= {*SOURCES, "none"}
-    assert escape_tex(cls.__doc__.strip().splitlines()[0]).isascii()  # else: a sign for lethe.listing.SIGNS
+    assert escape_latex(cls.__doc__.strip().splitlines()[0]).isascii()  # else: a sign for lethe.listing.SIGNS
 
 
 def test_the_layout_fits_the_table(table):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lethe.errors import InputError
-from lethe.listing import Column, Layout, cell, escape_tex, html, latex, markdown, write
+from lethe.listing import Column, Layout, cell, escape_latex, html, latex, markdown, stacked, write
 
 PROVENANCE = {"config_sha256": "ab12" * 16, "commit": "cafe-dirty", "lethe_version": "0.1.0"}
 
@@ -51,6 +51,36 @@ def test_a_rounded_zero_has_no_sign_and_integers_take_float_formats():
     assert cell(row, "x", Column("x", ".3f")) == "0.000"
     assert cell(row, "n", Column("n", ".0f")) == "3"
     assert cell({"x": 1.2e-5}, "x", Column("p", ".2g")) == "1.2e−05"
+
+
+def test_values_that_are_missing_from_a_mean_are_counted():
+    column = Column("m", ".1f", spread="sd", defined=("n", "runs"))
+    row = {"m": 1.25, "sd": 0.5, "n": 3, "runs": 3}
+    assert cell(row, "m", column) == "1.2 ± 0.5"
+    assert cell(row | {"n": 2}, "m", column) == "1.2 ± 0.5; undefined (1 of 3)"
+    assert cell(row | {"m": np.nan, "sd": np.nan, "n": 0}, "m", column) == "undefined (3 of 3)"
+
+
+def test_bold_is_the_value_and_not_what_follows_it(table):
+    layout = Layout("c", {"model": Column("m"), "mean": Column("mean", ".1f", spread="sd", bold="used")})
+    assert "| c | **3.0** ± 0.2 |" in markdown(table, layout, PROVENANCE)
+    assert r"| a\_b | 2.0 |" in markdown(table, layout, PROVENANCE)
+    assert r"c & \textbf{3.0} $\pm$ 0.2 \\" in latex(table, layout, PROVENANCE)
+    assert "<b>3.0</b> ± 0.2" in html(table, layout, PROVENANCE)
+    assert "<b>2.0" not in html(table, layout, PROVENANCE)
+
+
+def test_tables_are_stacked_with_their_places_in_front():
+    table = pd.DataFrame({"x": [1, 2]}, index=[7, 7])
+    one = stacked({"a": table, "b": table.iloc[:1]}, ["model"])
+    assert one.to_dict("list") == {"model": ["a", "a", "b"], "x": [1, 2, 1]}
+    assert one.index.tolist() == [0, 1, 2]
+    two = stacked({("a", "forget10"): table, ("b", "forget05"): table.iloc[:1]}, ["model", "split"])
+    assert list(two) == ["model", "split", "x"]
+    assert two.to_numpy().tolist() == [["a", "forget10", 1], ["a", "forget10", 2], ["b", "forget05", 1]]
+    nothing = stacked({("a", "forget10"): table.iloc[:0]}, ["model", "split"])
+    assert list(nothing) == ["model", "split", "x"]
+    assert nothing.empty
 
 
 def test_csv_keeps_raw_numbers_all_columns_and_provenance(table, layout, tmp_path):
@@ -113,9 +143,19 @@ def test_no_rows_is_said(table, layout, tmp_path):
 def test_a_missing_column_is_named(table, layout, tmp_path):
     with pytest.raises(InputError, match="high"):
         write(table.drop(columns="high"), tmp_path / "x", layout, PROVENANCE)
+    columns = {"mean": Column("mean", ".1f", bold="best", defined=("n", "runs"))}
+    with pytest.raises(InputError, match=r"\['n', 'runs', 'best'\]"):
+        write(table, tmp_path / "x", Layout("c", columns), PROVENANCE)
     assert not list(tmp_path.iterdir())
 
 
-def test_tex_escapes_formulas_and_leaves_unknown_signs():
-    assert escape_tex("ω = p^β₁ · x_2 ✓ –") == (r"$\omega$ = p\textasciicircum{}$\beta$$_1$ $\cdot$ x\_2 yes --")
-    assert escape_tex("漢") == "漢"
+def test_latex_escapes_in_one_pass():
+    assert escape_latex(r"a\b_{c}~d^e|f%") == (
+        r"a\textbackslash{}b\_\{c\}\textasciitilde{}d\textasciicircum{}e\textbar{}f\%"
+    )
+
+
+def test_latex_escapes_formulas_and_leaves_unknown_signs():
+    assert escape_latex("ω = p^β₁ · x_2 ✓ –") == (r"$\omega$ = p\textasciicircum{}$\beta$$_1$ $\cdot$ x\_2 yes --")
+    assert escape_latex("−log₁₀ FQ ↓ Δ") == r"$-$log$_{10}$ FQ $\downarrow$ $\Delta$"
+    assert escape_latex("漢") == "漢"

@@ -18,9 +18,10 @@ from lethe.errors import InputError
 from lethe.lora import attach, merge
 from lethe.measure import score_table
 from lethe.objectives import OBJECTIVES
+from lethe.starting import Refusals, Starting
 from lethe.tokens import token_table
 from lethe.train import FineTuning, make_optimizer, train
-from lethe.unlearn import Refusals, Starting, Unlearning
+from lethe.unlearn import Unlearning
 
 IDS = torch.arange(3, 43).reshape(2, 20)
 
@@ -240,6 +241,11 @@ def test_same_seed_same_bits_other_seed_other_weights(tiny, examples, dropout):
     assert torch.equal(parameters(first), parameters(again))
     pd.testing.assert_frame_equal(*(table.drop(columns=["seconds", "peak_mib"]) for table in (log, other)))
     assert not torch.equal(parameters(first), parameters(trained(tiny[0], examples, seed=1)[0]))
+
+
+def test_dropout_reaches_the_adapters(tiny, examples):
+    without, some = (trained(tiny[0], examples, config(lora(dropout=dropout)))[0] for dropout in (0.0, 0.3))
+    assert not torch.equal(parameters(without), parameters(some))
 
 
 def test_seed_fixes_the_start(tiny):

@@ -12,17 +12,15 @@ from transformers import GenerationConfig
 from lethe.benchmarks.records import Record, select
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
+from lethe.evaluation_sets import epoch_sets, evaluation_sets, restrict
 from lethe.forms import TopKEntropy, Variance
 from lethe.measure import (
     answers_of,
     end_tokens,
-    epoch_sets,
-    evaluation_sets,
     measure,
     measure_generations,
     measure_tokens,
     no_generations,
-    restrict,
     score_table,
 )
 from lethe.metrics.answers import GENERATION_COLUMNS, TOKEN_COLUMNS

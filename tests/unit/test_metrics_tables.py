@@ -14,7 +14,8 @@ import pytest
 from lethe.benchmarks.records import Record
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
-from lethe.metrics import METRICS, PREFIXES
+from lethe.metrics import METRICS, PREFIXES, Value
+from lethe.metrics.aggregate import delta_mu_relative
 from lethe.metrics.answers import ANSWER_ONLY, TOKEN_COLUMNS, answer_values
 from lethe.metrics.summary import Measured, samples, summarise, to_json
 from lethe.metrics.utility import TEACHER_FORCED
@@ -266,6 +267,21 @@ def test_every_declared_metric_is_summarised_and_defined_on_full_data():
     assert summary["forget_Q_A_Prob"].counts == {"samples": 6, "dropped": 0}
 
 
+def test_the_loss_of_utility_is_told_in_points_and_relative_to_the_full_model():
+    assert delta_mu_relative(Value(0.6), Value(0.45)).value == pytest.approx(25.0)
+    assert delta_mu_relative(Value(0.5), Value(0.6)).value == pytest.approx(-20.0)
+    assert "nothing to lose" in delta_mu_relative(Value(0.0), Value(0.1)).reason
+    assert "full model: no set" in delta_mu_relative(Value(None, "no set"), Value(0.1)).reason
+    full, lost = samples(five_sets()), samples(five_sets(0.5))
+    lost.loc[lost["set"] == "retain", "prob"] /= 2
+    summary = summarise(lost, lost, full)
+    points, relative = summary["delta_mu"].value, summary["delta_mu_relative"].value
+    utility = summary["model_utility"].value
+    assert points > 0
+    assert relative == pytest.approx(points / (utility + points / 100))
+    assert summary["aggregate"].value == pytest.approx(summary["neg_log10_fq"].value * points)  # the absolute one
+
+
 def test_utility_during_training_needs_no_generation():
     measured = five_sets(0.5)
     model = samples(measured)
@@ -275,7 +291,9 @@ def test_utility_during_training_needs_no_generation():
     assert cheap["utility_teacher_forced"].value == pytest.approx(6 / sum(1 / value for value in six), rel=1e-12)
     assert cheap["utility_teacher_forced"] == whole["utility_teacher_forced"]
     assert whole["utility_teacher_forced"].value != pytest.approx(whole["model_utility"].value, rel=1e-3)
-    generated = {"model_utility", "delta_mu", "aggregate"} | {name for name in METRICS if name.endswith("ROUGE")}
+    generated = {"model_utility", "delta_mu", "delta_mu_relative", "aggregate"} | {
+        name for name in METRICS if name.endswith("ROUGE")
+    }
     assert {name for name in generated if cheap[name].value is not None} == set()
     assert "needs a generation" in cheap["delta_mu"].reason
     for name in METRICS.keys() - generated:

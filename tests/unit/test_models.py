@@ -19,7 +19,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from lethe import models
+from lethe import models, states
 from lethe.benchmarks.records import Record, select
 from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
@@ -128,7 +128,7 @@ def test_unnamed_change_is_found_by_running_the_model(tiny, kind):
 
 
 def test_head_and_context_are_the_models(tiny):
-    assert models.head_weight(tiny[0]) is tiny[0].lm_head.weight
+    assert states.head_weight(tiny[0]) is tiny[0].lm_head.weight
     assert models.context_length(tiny[0]) == 192
 
 
@@ -146,19 +146,19 @@ def test_a_layers_states_are_what_the_layer_puts_out(three_layers, layer):
     seen = []
     handle = three_layers.model.layers[layer].register_forward_hook(lambda module, inputs, output: seen.append(output))
     ids = torch.arange(3, 17).reshape(2, 7)
-    last, states = models.hidden_states(three_layers, ids, layer)
+    last, inner = states.hidden_states(three_layers, ids, layer)
     handle.remove()
-    assert states.shape == (2, 7, 32)
-    torch.testing.assert_close(states, seen[0], rtol=0, atol=0)
-    torch.testing.assert_close(last, models.hidden_states(three_layers, ids)[0], rtol=0, atol=0)
-    assert states.requires_grad  # objectives on a layer train through it
+    assert inner.shape == (2, 7, 32)
+    torch.testing.assert_close(inner, seen[0], rtol=0, atol=0)
+    torch.testing.assert_close(last, states.hidden_states(three_layers, ids)[0], rtol=0, atol=0)
+    assert inner.requires_grad  # objectives on a layer train through it
 
 
 def test_last_states_times_head_are_the_logits(three_layers):
     ids = torch.arange(3, 17).reshape(2, 7)
-    last, states = models.hidden_states(three_layers, ids)
-    assert states is None
-    torch.testing.assert_close(last @ models.head_weight(three_layers).T, three_layers(ids).logits)
+    last, inner = states.hidden_states(three_layers, ids)
+    assert inner is None
+    torch.testing.assert_close(last @ states.head_weight(three_layers).T, three_layers(ids).logits)
 
 
 @pytest.mark.parametrize("layer", [2, 3, 31])
@@ -167,7 +167,7 @@ def test_the_last_layer_and_those_beyond_are_refused(three_layers, layer):
     with pytest.raises(
         InputError, match=rf"LlamaForCausalLM: layer {layer} asked for, .* layers 0 to 1; correct `layer`"
     ):
-        models.hidden_states(three_layers, torch.tensor([[1, 2]]), layer)
+        states.hidden_states(three_layers, torch.tensor([[1, 2]]), layer)
 
 
 # --- folders ----------------------------------------------------------------------------------------------
@@ -373,3 +373,20 @@ def test_tokenizer_learns_prompt_and_answer_alone(world):
     _, tokenizer = models.scratch(SCRATCH, world, PromptConfig(), seed=0)
     _, from_plain = models.scratch(SCRATCH, plain, PromptConfig(), seed=0)
     assert tokenizer.backend_tokenizer.to_str() == from_plain.backend_tokenizer.to_str()
+
+
+def test_a_placed_model_computes_what_autocast_would(three_layers):
+    ids = torch.arange(3, 17).reshape(2, 7)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected = three_layers.model(ids).last_hidden_state
+        placed = models.place(copy.deepcopy(three_layers), torch.device("cpu"), torch.bfloat16)
+        assert torch.equal(placed.model(ids).last_hidden_state, expected)
+    kinds = {name: p.dtype for name, p in placed.named_parameters()}
+    assert kinds["model.layers.0.mlp.up_proj.weight"] == torch.bfloat16
+    assert {d for name, d in kinds.items() if "_proj" not in name} == {torch.float32}  # head, embeddings, norms
+    assert not any(p.requires_grad for p in placed.parameters())
+
+
+def test_without_autocast_a_placed_model_keeps_its_weights(three_layers):
+    placed = models.place(copy.deepcopy(three_layers), torch.device("cpu"), None)
+    assert all(torch.equal(a, b) for a, b in zip(placed.parameters(), three_layers.parameters(), strict=True))

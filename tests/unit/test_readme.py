@@ -41,7 +41,7 @@ def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder
     model, _ = tiny
     rows = select(records, "full", "forget10")
     table = score_table(model, encoder, rows, token_table(encoder, rows), [1.0], None)
-    weights = pd.Series(weights_at_start(method.methods["New"], table, 0))
+    weights = pd.Series(weights_at_start(method.methods["New"].weighting, table, 0))
     squares = table["logprob"] ** 2
     by_sample = squares.groupby(table["sample"])
     expected = squares * by_sample.transform("size") / by_sample.transform("sum")

@@ -22,7 +22,9 @@ from lethe.reported import (
     our_names,
     readable,
     reported_table,
+    with_verdicts,
 )
+from lethe.roc import definition
 
 TOFU = {"name": "tofu", "authors": None}
 CHECKPOINTS = {
@@ -62,8 +64,9 @@ def test_ga_is_matched_by_its_parts_and_others_by_name():
     names = our_names(METHODS)
     assert names == {"GA": "GradDiff", "ETW": "etw", "Imp": "Imp"}
     assert "GA" not in our_names({"GA": method(retain="none")})  # retain-free ascent is not the paper's GA
-    assert "here GradDiff" in " ".join(layout(names).notes)
-    assert "lacks" in " ".join(layout({}).notes)
+    assert "here GradDiff" in " ".join(layout(names, "drop").notes)
+    assert "lacks" in " ".join(layout({}, "drop").notes)
+    assert layout(names, "drop", ("Tuned.",)).notes[-2:] == (definition("drop"), "Tuned.")
 
 
 def test_the_same_set_up_is_comparable():
@@ -147,4 +150,16 @@ def test_ours_beside_theirs(tokens):
     assert shown.loc[("ETW", "delta_mu"), "ours"] == "−1.00"
     assert shown.loc[("SatImp", "neg_log10_fq"), "ours"] == "–"
     assert shown.loc[("ETW", MARGIN), "reported_text"] == "≥ 0.06"
-    assert set(layout(names).columns) - {"comparable"} <= set(readable(table))
+    verdicts = with_verdicts(table, TOFU, {"m": CHECKPOINTS}, {})
+    assert set(verdicts["comparable"]) == {"yes"}
+    assert set(layout(names, "structural").columns) <= set(readable(verdicts))
+
+
+def test_each_place_has_its_own_verdict():
+    table = pd.DataFrame({"model": ["a", "b", "a"], "split": ["forget10", "forget10", "forget05"]})
+    found = with_verdicts(table, TOFU, {"a": CHECKPOINTS, "b": {"source": "gguf"}}, {})["comparable"].tolist()
+    assert found == [
+        "yes",
+        "not comparable: starting model: made here from source gguf",
+        "not comparable: split: forget05",
+    ]

@@ -1,15 +1,22 @@
 """AUC, its cluster-bootstrap interval and ROC points, against scikit-learn and against hand-counted pairs."""
 
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import auc as area
 from sklearn.metrics import roc_auc_score
 
+from lethe import roc
 from lethe.errors import InputError
-from lethe.roc import auc_table, labelled, ranking, resampled_auc, roc_points
+from lethe.roc import auc_table, definition, labelled, ranking, resampled_auc, roc_points
+from lethe.tokens import considered
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def table(samples: int = 40, seed: int = 0, memorised: float = 0.0) -> pd.DataFrame:
@@ -167,11 +174,47 @@ def test_eos_is_structural_or_dropped():
     kept, positive = labelled(tokens, "gold")
     assert len(kept) == len(tokens)
     assert not positive[kept["eos"]].any()
-    dropped, _ = labelled(tokens, "gold", "drop")
-    assert len(dropped) == len(tokens) - tokens["sample"].nunique()
-    result = {e: auc_table(tokens, ["gold"], ["entropy_T1.0"], 0, eos=e).iloc[0] for e in ("structural", "drop")}
-    assert result["drop"]["tokens"] == len(dropped)
+    looked_at = {eos: considered(tokens, eos) for eos in ("structural", "drop")}
+    result = {eos: auc_table(rows, ["gold"], ["entropy_T1.0"], 0).iloc[0] for eos, rows in looked_at.items()}
+    assert result["structural"]["tokens"] == len(tokens)
+    assert result["drop"]["tokens"] == len(tokens) - tokens["sample"].nunique()
     assert result["drop"]["auc"] != result["structural"]["auc"]
+
+
+def test_groups_are_drawn_whole():
+    tokens = table().assign(group=lambda t: t["sample"].str[-1])  # 10 authors, 4 answers each
+    row = auc_table(tokens, ["gold"], ["entropy_T1.0"], bootstrap=200, seed=7, cluster="group").iloc[0]
+    code, names = pd.factorize(tokens["group"])
+    draws = np.random.default_rng(7).multinomial(len(names), np.full(len(names), 1 / len(names)), size=200)
+    expected = [
+        roc_auc_score(tokens["informative_gold"].astype(bool), tokens["entropy_T1.0"], sample_weight=d[code])
+        for d in draws
+    ]
+    assert [row["low"], row["high"]] == pytest.approx(np.percentile(expected, [2.5, 97.5]), abs=1e-12)
+    assert row[["samples", "clusters"]].tolist() == [40, 10]
+    answers = auc_table(tokens, ["gold"], ["entropy_T1.0"], bootstrap=200, seed=7).iloc[0]
+    assert answers[["samples", "clusters"]].tolist() == [40, 40]
+    assert answers["auc"] == row["auc"]
+    with pytest.raises(InputError, match="group"):
+        auc_table(table(), ["gold"], ["entropy_T1.0"], cluster="group")
+
+
+def test_a_score_is_ranked_once_for_all_label_sources(monkeypatch):
+    seen = []
+    monkeypatch.setattr(roc, "ranking", lambda tokens, score: [seen.append(score), ranking(tokens, score)][1])
+    tokens = table().assign(informative_other=lambda t: ~t["informative_gold"])
+    auc_table(tokens, ["gold", "other"], ["weight_WGA", "logprob"], bootstrap=0)
+    assert seen == ["weight_WGA", "logprob"]
+
+
+@pytest.mark.parametrize("eos", ["structural", "drop"])
+def test_the_definition_is_the_caption_of_figure_2_word_for_word(eos):
+    caption = (ROOT / "workflow/report/etw_fig2.rst").read_text(encoding="utf-8")
+    snakemake = SimpleNamespace(params=SimpleNamespace(eos=eos, cluster="sample"), wildcards=SimpleNamespace(split="x"))
+    assert definition(eos) in jinja2.Template(caption).render(snakemake=snakemake)
+    assert ("left out" in definition(eos)) == (eos == "drop")
+    for what in ("full vocabulary", "k likeliest", "temperature T", "position before it", "end token bears loss"):
+        assert what in definition(eos)
 
 
 def test_samples_without_a_label_are_left_out_even_their_eos():

@@ -1,13 +1,11 @@
 """The choice among a search's runs: each rule, ties, undefined values, and that doing nothing never wins."""
 
 import math
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lethe.config import SelectionConfig
 from lethe.metrics import Value
 from lethe.metrics.aggregate import aggregate, delta_mu
 from lethe.results import run_row
@@ -139,7 +137,3 @@ def test_the_tables_index_does_not_matter(rule):
     columns = {"aggregate": [2, 1], "neg_log10_fq": [2, 1], "forget_quality": [0.1] * 2, "model_utility": [0.1, 0.5]}
     assert select(runs(index=[7, 7], **columns), rule) == select(runs(**columns), rule)
     assert select(runs(index=[1, 0], **columns), rule)[0] == "b"
-
-
-def test_rules_are_those_of_the_config():
-    assert tuple(RULES) == get_args(SelectionConfig.model_fields["rule"].annotation)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.core.groupby import DataFrameGroupBy
 from scipy import stats
 
 from lethe.errors import InputError
@@ -150,6 +151,20 @@ def test_sample_tests_see_a_shift_and_no_shift():
     assert result.loc["rouge_l_recall", "holds"] == "not shown"
 
 
+def test_sample_values_need_nothing_of_pandas_3(monkeypatch):
+    mean = DataFrameGroupBy.mean
+
+    def of_pandas_2(self, numeric_only=False, engine=None, engine_kwargs=None):
+        return mean(self, numeric_only=numeric_only, engine=engine, engine_kwargs=engine_kwargs)
+
+    monkeypatch.setattr(DataFrameGroupBy, "mean", of_pandas_2)
+    table, _ = samples(3)
+    table.loc[(table["sample"] == "s1") & (table["run"] == "GA/seed1"), "prob"] = np.nan
+    prob = sample_values(table)["prob"]
+    assert prob.isna().sum().sum() == 1
+    assert np.isnan(prob.loc["s1", "GA"])  # not the mean of the other seed
+
+
 def test_an_undefined_sample_is_counted():
     table, groups = samples()
     table.loc[(table["sample"] == "s4") & (table["run"] == "GA/seed1"), ["prob", "truth_ratio"]] = np.nan
@@ -179,6 +194,8 @@ def test_the_interval_draws_whole_authors():
     counts = np.random.default_rng(3).multinomial(2, [0.5, 0.5], size=500)
     means = [np.average([1.0, 5.0], weights=c * [3, 1]) for c in counts]
     assert clustered_interval(values, cluster, 500, 3) == pytest.approx(np.percentile(means, [2.5, 97.5]))
+    assert np.isnan(clustered_interval(values, cluster, 0, 3)).all()
+    assert np.isnan(clustered_interval(values[:0], cluster[:0], 500, 3)).all()
 
 
 def test_layouts_fit_the_tables_and_give_wilcoxons_floor():
@@ -189,4 +206,8 @@ def test_layouts_fit_the_tables_and_give_wilcoxons_floor():
     table, groups = samples(10)
     by_sample = headed(sample_table(table, groups, "ETW", 10).assign(model="m", split="forget10"))
     assert {*sample_layout("ETW", 10).columns} <= set(by_sample)
+    assert all(
+        made.notes[-1] == "Tuned."
+        for made in (seed_layout("ETW", 2, ("Tuned.",)), sample_layout("ETW", 2, ("Tuned.",)))
+    )
     assert by_sample["metric_heading"].notna().all()

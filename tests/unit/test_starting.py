@@ -10,12 +10,13 @@ from lethe.benchmarks.refusals import LINES, read_lines, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
+from lethe.kept import kept_for, layer_of
 from lethe.measure import score_table
 from lethe.prompts import Encoder
-from lethe.reference import kept_for, layer_of
+from lethe.starting import Starting
 from lethe.tokens import token_table
 from lethe.train import Context
-from lethe.unlearn import Starting, Unlearning
+from lethe.unlearn import Unlearning
 
 SEED = 5
 

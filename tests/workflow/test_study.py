@@ -96,8 +96,8 @@ def test_weights_by_epoch_start_at_the_token_table(finished):
 def test_trajectories_start_at_the_full_model(finished):
     runs = pd.read_parquet(results(finished) / "trajectory/nano/forget10/runs.parquet")
     full = runs[runs["method"] == "full"].iloc[0]
-    start = runs[(runs["epoch"] == 0) & (runs["method"] != "RMU")]
-    assert len(start) == len(finished.config["methods"]) - 1
+    start = runs[runs["epoch"] == 0]
+    assert len(start) == len(finished.config["methods"])
     assert (start["utility_teacher_forced"] - full["utility_teacher_forced"]).abs().max() < 1e-6
     assert runs["model_utility"].isna().all()  # the cheap suite generates nothing
 

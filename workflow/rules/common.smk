@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import lethe
-from lethe.benchmarks.records import retain_split
+from lethe.splits import retain_split
 from lethe.config import DisturbConfig, load
 from lethe.forms import FORMS as FORM_CLASSES
 from lethe.method import StaticWeighting
-from lethe.reference import kept_for
+from lethe.kept import kept_for
 from lethe.tokens import entropy_column
 
 STUDY = load(config)
@@ -19,12 +19,7 @@ METHODS = list(STUDY.methods)
 # What is trained: methods, and every point of a sweep as <method>@<point>. What a swept method is, its search says.
 VARIANTS = STUDY.variants()
 SWEPT = [name for name, method in STUDY.methods.items() if method.sweep]
-POINTS = {
-    name: {
-        v.split("@", 1)[1]: m for v, m in VARIANTS.items() if v.startswith(f"{name}@")
-    }
-    for name in SWEPT
-}
+POINTS = {name: STUDY.methods[name].points() for name in SWEPT}
 SPLITS = STUDY.splits
 RETAINS = [retain_split(split) for split in SPLITS]
 # Models that Lethe fine-tunes, and those that come as checkpoints.
@@ -75,8 +70,8 @@ def weighting_name(method):
 def method_code(method):
     parts = section(method)
     modules = [
-        *("unlearn", "train", "method", "statistics", "prompts", "tokens"),
-        *("models", "epochs", "starting"),
+        *("unlearn", "train", "method", "states", "statistics", "prompts", "tokens"),
+        *("models", "epochs", "starting", "reference"),
         f"weightings/{part_name(parts['weighting'])}",
         f"objectives/{part_name(parts['objective'])}",
         f"retain/{part_name(parts['retain'])}",
@@ -84,7 +79,8 @@ def method_code(method):
     modules += ["forms"] * bool(method.weighting.forms())
     modules += ["benchmarks/refusals"] * method.objective.refusals
     modules += ["lora"] * (STUDY.training_of(method).lora is not None)
-    modules += ["measure", "forward"] * (STUDY.evaluation.evaluate_every > 0)
+    if STUDY.evaluation.evaluate_every > 0:
+        modules += ["measure", "forward", "evaluation_sets"]
     return lib(*modules)
 
 
@@ -252,23 +248,23 @@ def epoch_evaluation(name):
     keys = {"evaluate_every", "epoch_suite", "epoch_limits", "max_new_tokens", "limits"}
     return {
         "study_splits": SPLITS,
-        "evaluation": {k: v for k, v in section(STUDY.evaluation).items() if k in keys},
+        "evaluation": STUDY.evaluation.model_dump(mode="json", include=keys),
     }
 
 
 # What changes metrics that are computed from measurements.
 def judging(evaluation):
     keys = {"limits", "epoch_limits", "min_k", "ou_compat"}
-    return {key: value for key, value in section(evaluation).items() if key in keys}
+    return evaluation.model_dump(mode="json", include=keys)
 
 
 # What changes a measurement, as opposed to a metric computed from it.
 def measuring(evaluation):
     keys = {"precision", "max_new_tokens", "limits"}
-    return {key: value for key, value in section(evaluation).items() if key in keys}
+    return evaluation.model_dump(mode="json", include=keys)
 
 
-# fictional.py and fictional_world.py, tofu.py and tofu_files.py
+# fictional.py, fictional_kinds.py, …; tofu.py and tofu_files.py
 BENCHMARK_MODULES = sorted(
     f"benchmarks/{path.stem}"
     for path in (LIBRARY / "benchmarks").glob(f"{STUDY.benchmark.name}*.py")
@@ -289,6 +285,11 @@ LABEL_FILES = [
 def checkpoint_of(model, data):
     checkpoints = section(STUDY.models[model])
     return checkpoints["full"] if data == "full" else checkpoints["retain"][data]
+
+
+# Only for methods that need them: other lines must not rerun the rest.
+def refusal_lines(name):
+    return STUDY.refusals if configs(name)[0].objective.refusals else None
 
 
 REFUSAL_FILES = [] if STUDY.refusals is None else [STUDY.refusals]
@@ -317,6 +318,21 @@ TEMPERATURE_SWEEPS = [
     for name in SWEPT
     if weighting_name(STUDY.methods[name]) == "entropy"
     and "weighting.temperature" in STUDY.methods[name].sweep
+]
+
+# Functional forms whose search shows what they give for their price, and what they are held against: ascent with uniform
+# weights and a retain term.
+FORM_WEIGHTINGS = ["entropy", "raw_entropy", "spread", "mutual_information"]
+FORM_SWEEPS = [
+    name
+    for name in SWEPT
+    for method in [section(STUDY.methods[name])]
+    if part_name(method["weighting"]) in FORM_WEIGHTINGS
+    or (
+        part_name(method["weighting"]) == "uniform"
+        and part_name(method["objective"]) == "ascent"
+        and part_name(method["retain"]) != "none"
+    )
 ]
 
 

@@ -4,6 +4,7 @@ localrules:
     etw_fig7,
     etw_fig8,
     etw_fig9,
+    etw_forms,
     etw_trajectories,
 
 
@@ -42,7 +43,14 @@ rule etw_fig7:
             method=METHODS,
             seed=STUDY.seeds[0],
         ),
-        code=lib("figures/etw_fig7", "figures/etw_fig3", "figures/style", "roc"),
+        code=lib(
+            "figures/etw_fig7",
+            "figures/etw_fig3",
+            "figures/style",
+            "roc",
+            "tables",
+            "tokens",
+        ),
     output:
         weights_png="results/{study}/etw_fig7/{model}/{split}.weights.png",
         weights_svg=report(
@@ -85,6 +93,7 @@ rule etw_fig7:
     params:
         label=STUDY.figures.label,
         methods=METHODS,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_fig7.py"
 
@@ -98,10 +107,11 @@ rule etw_fig8:
         ),
         code=lib(
             "figures/etw_fig8",
-            "figures/etw_fig6",
+            "figures/tradeoff",
             "figures/token_text",
             "figures/style",
             "results",
+            "selection",
         ),
     output:
         png="results/{study}/etw_fig8/{method}.png",
@@ -119,6 +129,8 @@ rule etw_fig8:
         "results/{study}/logs/etw_fig8/{method}.log",
     conda:
         "../../environment.yml"
+    params:
+        rule=STUDY.selection.rule,
     script:
         "../scripts/etw_fig8.py"
 
@@ -132,7 +144,15 @@ rule etw_fig9:
             method=METHODS,
             seed=STUDY.seeds[0],
         ),
-        code=lib("figures/etw_fig9", "figures/token_text", "figures/style", "roc"),
+        code=lib(
+            "figures/etw_fig9",
+            "figures/token_text",
+            "figures/style",
+            "roc",
+            "samples",
+            "tokens",
+            "benchmarks/records",
+        ),
     output:
         png="results/{study}/etw_fig9/{model}/{split}.png",
         svg=report(
@@ -166,8 +186,51 @@ rule etw_fig9:
         label=STUDY.figures.label,
         methods=METHODS,
         samples=STUDY.figures.samples,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_fig9.py"
+
+
+rule etw_forms:
+    input:
+        search=expand(
+            "results/{study}/search/{model}/{split}/{method}/runs.parquet",
+            study=S,
+            model=MODELS,
+            split=SPLITS,
+            method=FORM_SWEEPS,
+        ),
+        code=lib(
+            "figures/etw_forms",
+            "figures/tradeoff",
+            "figures/token_text",
+            "figures/style",
+            "results",
+            "tables",
+        ),
+    output:
+        png=f"results/{S}/etw_forms/forms.png",
+        svg=report(
+            f"results/{S}/etw_forms/forms.svg",
+            caption="../report/etw_forms.rst",
+            category="2 Results",
+            labels={"figure": "functional forms: utility against forget quality"},
+        ),
+        pdf=f"results/{S}/etw_forms/forms.pdf",
+        csv=report(
+            f"results/{S}/etw_forms/forms.csv",
+            caption="../report/etw_forms.rst",
+            category="2 Results",
+            labels={"figure": "functional forms within a loss of utility (CSV)"},
+        ),
+    log:
+        f"results/{S}/logs/etw_forms.log",
+    conda:
+        "../../environment.yml"
+    params:
+        methods=METHODS,
+    script:
+        "../scripts/etw_forms.py"
 
 
 rule etw_trajectories:
@@ -175,10 +238,13 @@ rule etw_trajectories:
         runs="results/{study}/trajectory/{model}/{split}/runs.parquet",
         code=lib(
             "figures/etw_trajectories",
-            "figures/etw_fig6",
+            "figures/tradeoff",
             "figures/token_text",
             "figures/style",
             "results",
+            "selection",
+            "tables",
+            "metrics/__init__",
         ),
     output:
         png="results/{study}/etw_trajectories/{model}/{split}.png",
@@ -214,6 +280,7 @@ rule etw_trajectories:
             if STUDY.evaluation.epoch_suite == "full"
             else "utility_teacher_forced"
         ),
+        rule=STUDY.selection.rule,
     script:
         "../scripts/etw_trajectories.py"
 
@@ -239,3 +306,6 @@ ETW += [
         split=SPLITS,
     ),
 ]
+# One form has nothing to be held against.
+if len(FORM_SWEEPS) > 1:
+    ETW.append(f"results/{S}/etw_forms/forms.svg")

@@ -5,6 +5,7 @@ localrules:
     etw_tab_cost,
     etw_tab_forms,
     etw_tab_information,
+    etw_tab_main,
     etw_tab_reported,
     etw_tab_search,
     etw_tab_significance,
@@ -12,8 +13,50 @@ localrules:
 
 # Model and split of each path that expand() makes with (model=MODELS, split=SPLITS), in its order.
 PLACES = [(model, split) for model in MODELS for split in SPLITS]
+# What the searches chose, and from how many configurations.
+CHOSEN = expand(
+    "results/{study}/search/{model}/{split}/{method}/chosen.json",
+    study=S,
+    model=MODELS,
+    split=SPLITS,
+    method=SWEPT,
+)
+TRIED = {name: len(POINTS.get(name, [name])) for name in METHODS}
 # The method that the significance table compares with the others.
 TESTED = [m for m in METHODS if weighting_name(STUDY.methods[m]) == "entropy"][:1]
+
+
+rule etw_tab_main:
+    input:
+        runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
+        chosen=CHOSEN,
+        code=lib(
+            "tables", "chosen", "selection", "listing", "results", "metrics/__init__"
+        ),
+    output:
+        csv=report(
+            f"results/{S}/etw_tab_main/main.csv",
+            caption="../report/etw_tab_main.rst",
+            category="2 Results",
+            labels={"table": "main table (CSV)"},
+        ),
+        md=f"results/{S}/etw_tab_main/main.md",
+        tex=f"results/{S}/etw_tab_main/main.tex",
+        html=report(
+            f"results/{S}/etw_tab_main/main.html",
+            caption="../report/etw_tab_main.rst",
+            category="2 Results",
+            labels={"table": "main table"},
+        ),
+        runs=f"results/{S}/etw_tab_main/runs.csv",
+    log:
+        f"results/{S}/logs/etw_tab_main.log",
+    conda:
+        "../../environment.yml"
+    params:
+        tried=TRIED,
+    script:
+        "../scripts/etw_tab_main.py"
 
 
 rule etw_tab_correlation:
@@ -21,7 +64,14 @@ rule etw_tab_correlation:
         tables=lambda wildcards: expand(
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
-        code=lib("correlation", "listing", "tables", "roc"),
+        code=lib(
+            "correlation",
+            "listing",
+            "roc",
+            "tokens",
+            "method",
+            "weightings/spacy_nouns",
+        ),
     output:
         **pages("results/{study}/etw_tab_correlation/{split}"),
         html=report(
@@ -41,6 +91,8 @@ rule etw_tab_correlation:
         temperatures=STUDY.all_temperatures(),
         forms=[form.column for form in STUDY.all_forms()],
         bootstrap=STUDY.figures.bootstrap,
+        cluster=STUDY.figures.cluster,
+        eos=STUDY.figures.eos,
         seed=STUDY.seed,
     script:
         "../scripts/etw_tab_correlation.py"
@@ -51,7 +103,7 @@ rule etw_tab_agreement:
         tables=lambda wildcards: expand(
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
-        code=lib("agreement", "listing", "tables", "roc"),
+        code=lib("agreement", "listing", "roc", "tokens"),
     output:
         **pages("results/{study}/etw_tab_agreement/{split}"),
         html=report(
@@ -67,6 +119,7 @@ rule etw_tab_agreement:
     params:
         models=MODELS,
         labels=list(STUDY.labels),
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_tab_agreement.py"
 
@@ -75,14 +128,25 @@ rule etw_tab_forms:
     input:
         tables=expand(TOKEN_TABLE, study=S, model=MODELS, split=SPLITS),
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        chosen=expand(
-            "results/{study}/search/{model}/{split}/{method}/chosen.json",
-            study=S,
-            model=MODELS,
-            split=SPLITS,
-            method=SWEPT,
+        chosen=CHOSEN,
+        code=lib(
+            "form_table",
+            "forms",
+            "correlation",
+            "chosen",
+            "selection",
+            "listing",
+            "method",
+            "metrics/__init__",
+            "results",
+            "roc",
+            "tables",
+            "tokens",
+            "weightings/entropy",
+            "weightings/mutual_information",
+            "weightings/raw_entropy",
+            "weightings/spread",
         ),
-        code=lib("form_table", "correlation", "listing", "tables", "roc", "results"),
     output:
         **pages(f"results/{S}/etw_tab_forms/forms"),
         html=report(
@@ -100,8 +164,16 @@ rule etw_tab_forms:
         labels=list(STUDY.labels),
         temperatures=STUDY.all_temperatures(),
         forms=[form.column for form in STUDY.all_forms()],
-        methods=[(name, method_of(name)) for name in METHODS],
+        methods={name: method_of(name) for name in METHODS},
+        tried=TRIED,
+        passes=(
+            (STUDY.disturb or DisturbConfig()).passes
+            if "disturb" in WEIGH_STAGES
+            else None
+        ),
         bootstrap=STUDY.figures.bootstrap,
+        cluster=STUDY.figures.cluster,
+        eos=STUDY.figures.eos,
         seed=STUDY.seed,
     script:
         "../scripts/etw_tab_forms.py"
@@ -112,7 +184,8 @@ rule etw_tab_information:
         code=lib(
             "information",
             "listing",
-            "tables",
+            "method",
+            "forms",
             *sorted(
                 {
                     f"{folder}/{part_name(section(method)[part])}"
@@ -152,7 +225,7 @@ rule etw_tab_cost:
             split=SPLITS,
             run=RUNS,
         ),
-        code=lib("cost", "listing", "tables", "results"),
+        code=lib("cost", "listing", "results"),
     output:
         **pages(f"results/{S}/etw_tab_cost/cost"),
         html=report(
@@ -183,7 +256,18 @@ rule etw_tab_significance:
             split=SPLITS,
         ),
         records=f"results/{S}/prepare/records.parquet",
-        code=lib("significance", "listing", "tables", "results"),
+        chosen=CHOSEN,
+        code=lib(
+            "significance",
+            "chosen",
+            "selection",
+            "benchmarks/records",
+            "listing",
+            "metrics/__init__",
+            "results",
+            "roc",
+            "tables",
+        ),
     output:
         **pages(f"results/{S}/etw_tab_significance/seeds"),
         **pages(f"results/{S}/etw_tab_significance/samples", "samples_"),
@@ -206,6 +290,7 @@ rule etw_tab_significance:
     params:
         places=PLACES,
         method=next(iter(TESTED), None),
+        tried=TRIED,
         seeds=len(STUDY.seeds),
         bootstrap=STUDY.figures.bootstrap,
         seed=STUDY.seed,
@@ -217,7 +302,22 @@ rule etw_tab_reported:
     input:
         tables=expand(TOKEN_TABLE, study=S, model=MODELS, split=SPLITS),
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        code=lib("reported", "listing", "tables", "roc", "results"),
+        chosen=CHOSEN,
+        code=lib(
+            "reported",
+            "chosen",
+            "selection",
+            "listing",
+            "method",
+            "metrics/__init__",
+            "results",
+            "roc",
+            "tables",
+            "tokens",
+            "objectives/ascent",
+            "retain/nll",
+            "weightings/uniform",
+        ),
     output:
         **pages(f"results/{S}/etw_tab_reported/reported"),
         html=report(
@@ -237,6 +337,8 @@ rule etw_tab_reported:
         models={name: section(model) for name, model in STUDY.models.items()},
         methods={name: section(method) for name, method in STUDY.methods.items()},
         limits=dict(STUDY.evaluation.limits),
+        tried=TRIED,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_tab_reported.py"
 
@@ -250,7 +352,14 @@ rule etw_tab_search:
             split=SPLITS,
             method=SWEPT,
         ),
-        code=lib("search_table", "selection", "listing", "tables", "results"),
+        code=lib(
+            "search_table",
+            "selection",
+            "listing",
+            "metrics/__init__",
+            "results",
+            "tables",
+        ),
     output:
         **pages(f"results/{S}/etw_tab_search/search"),
         html=report(

@@ -1,5 +1,8 @@
 # Figures on what entropy says of tokens that confidence does not: ETW's motivation (Fig. 1), its bounds, and how both
 # depend on memorisation.
+from lethe.curves import left_out
+
+
 localrules:
     etw_bounds,
     etw_memorisation,
@@ -15,6 +18,11 @@ rule etw_fig1:
             "figures/style",
             "figures/token_text",
             "next_tokens",
+            "samples",
+            "benchmarks/records",
+            "models",
+            "states",
+            "statistics",
             "prompts",
         ),
     output:
@@ -53,7 +61,7 @@ rule etw_bounds:
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
         folders=[starting_model_of(model) for model in MODELS],
-        code=lib("figures/etw_bounds", "figures/style", "bounds", "roc"),
+        code=lib("figures/etw_bounds", "figures/style", "bounds", "roc", "tokens"),
     output:
         csv="results/{study}/etw_bounds/{split}.csv",
         png="results/{study}/etw_bounds/{split}.png",
@@ -71,6 +79,7 @@ rule etw_bounds:
     params:
         models=MODELS,
         label=STUDY.figures.label,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_bounds.py"
 
@@ -85,7 +94,22 @@ rule etw_memorisation:
         tables=lambda wildcards: expand(
             TOKEN_TABLE, study=S, model=TRAINED, split=wildcards.split
         ),
-        code=lib("figures/etw_memorisation", "figures/style", "memorisation", "roc"),
+        code=lib(
+            "figures/etw_memorisation",
+            "figures/style",
+            "memorisation",
+            "curves",
+            "listing",
+            "method",
+            "roc",
+            "tokens",
+            "unlearn",
+            "weightings/entropy",
+            *sorted(
+                {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
+                - {"weightings/entropy"}
+            ),
+        ),
     output:
         csv=report(
             "results/{study}/etw_memorisation/{split}.csv",
@@ -109,8 +133,12 @@ rule etw_memorisation:
         models=TRAINED,
         labels=list(STUDY.labels),
         label=STUDY.figures.label,
+        methods={name: section(method) for name, method in STUDY.methods.items()},
+        left_out=left_out(STUDY.methods, STUDY.finetune_temperatures),
         temperatures=STUDY.finetune_temperatures,
         bootstrap=STUDY.figures.bootstrap,
+        cluster=STUDY.figures.cluster,
+        eos=STUDY.figures.eos,
         seed=STUDY.seed,
     script:
         "../scripts/etw_memorisation.py"

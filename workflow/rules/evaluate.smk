@@ -3,7 +3,16 @@ rule measure:
     input:
         records="results/{study}/prepare/records.parquet",
         model=measured_model,
-        code=lib("measure", "forward", "statistics", "prompts"),
+        code=lib(
+            "measure",
+            "evaluation_sets",
+            "models",
+            "forward",
+            "states",
+            "statistics",
+            "prompts",
+            "tokens",
+        ),
     output:
         tokens="results/{study}/measure/{model}/{run}/tokens.parquet",
         generations="results/{study}/measure/{model}/{run}/generations.parquet",
@@ -37,7 +46,7 @@ rule evaluate:
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
             run=[measured_run(wildcards.split, who) for who in WHO],
         ),
-        code=lib("measure", "evaluation", "results", *METRIC_MODULES),
+        code=lib("evaluation_sets", "evaluation", "results", *METRIC_MODULES),
     output:
         samples="results/{study}/evaluate/{model}/{split}/samples.parquet",
         runs="results/{study}/evaluate/{model}/{split}/runs.parquet",
@@ -60,7 +69,9 @@ rule search:
         records="results/{study}/prepare/records.parquet",
         tokens=lambda wildcards: searched(wildcards, "tokens"),
         generations=lambda wildcards: searched(wildcards, "generations"),
-        code=lib("measure", "evaluation", "results", "selection", *METRIC_MODULES),
+        code=lib(
+            "evaluation_sets", "evaluation", "results", "selection", *METRIC_MODULES
+        ),
     output:
         runs="results/{study}/search/{model}/{split}/{method}/runs.parquet",
         chosen="results/{study}/search/{model}/{split}/{method}/chosen.json",
@@ -102,7 +113,9 @@ rule trajectory:
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
             run=["full", retain_split(wildcards.split)],
         ),
-        code=lib("measure", "evaluation", "results", *METRIC_MODULES),
+        code=lib(
+            "trajectory", "evaluation_sets", "evaluation", "results", *METRIC_MODULES
+        ),
     output:
         "results/{study}/trajectory/{model}/{split}/runs.parquet",
     log:
@@ -126,7 +139,7 @@ rule check:
             model=MODELS,
             split=SPLITS,
         ),
-        code=lib("check"),
+        code=lib("check", "results"),
     output:
         f"results/{S}/check/check.csv",
         report(

@@ -1,42 +1,10 @@
-# Tables and figures. Rule, script, module and folder share a name; ids are those of ETW (arXiv 2604.17785).
+# Figures. Rule, script, module and folder share a name; ids are those of ETW (arXiv 2604.17785).
 localrules:
     etw_fig2,
     etw_fig3,
     etw_fig4,
     etw_fig6,
-    etw_tab_main,
     training,
-
-
-rule etw_tab_main:
-    input:
-        runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        code=lib("tables", "results", "metrics/__init__"),
-    output:
-        csv=report(
-            f"results/{S}/etw_tab_main/main.csv",
-            caption="../report/etw_tab_main.rst",
-            category="2 Results",
-            labels={"table": "main table (CSV)"},
-        ),
-        md=f"results/{S}/etw_tab_main/main.md",
-        tex=f"results/{S}/etw_tab_main/main.tex",
-        html=report(
-            f"results/{S}/etw_tab_main/main.html",
-            caption="../report/etw_tab_main.rst",
-            category="2 Results",
-            labels={"table": "main table"},
-        ),
-        runs=f"results/{S}/etw_tab_main/runs.csv",
-    log:
-        f"results/{S}/logs/etw_tab_main.log",
-    conda:
-        "../../environment.yml"
-    params:
-        swept=SWEPT,
-        selection=section(STUDY.selection),
-    script:
-        "../scripts/etw_tab_main.py"
 
 
 rule etw_fig6:
@@ -49,7 +17,15 @@ rule etw_fig6:
             split=SPLITS,
             method=SWEPT,
         ),
-        code=lib("figures/etw_fig6", "figures/token_text", "figures/style", "results"),
+        code=lib(
+            "figures/etw_fig6",
+            "figures/tradeoff",
+            "figures/token_text",
+            "figures/style",
+            "results",
+            "selection",
+            "tables",
+        ),
     output:
         png=f"results/{S}/etw_fig6/tradeoff.png",
         svg=report(
@@ -65,6 +41,7 @@ rule etw_fig6:
         "../../environment.yml"
     params:
         methods=METHODS,
+        rule=STUDY.selection.rule,
     script:
         "../scripts/etw_fig6.py"
 
@@ -74,7 +51,7 @@ rule etw_fig2:
         tables=lambda wildcards: expand(
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
-        code=lib("figures/etw_fig2", "figures/style", "roc"),
+        code=lib("figures/etw_fig2", "figures/style", "roc", "tokens"),
     output:
         png="results/{study}/etw_fig2/{split}.png",
         svg=report(
@@ -96,6 +73,8 @@ rule etw_fig2:
         temperatures=STUDY.all_temperatures(),
         bootstrap=STUDY.figures.bootstrap,
         seed=STUDY.seed,
+        cluster=STUDY.figures.cluster,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_fig2.py"
 
@@ -103,7 +82,7 @@ rule etw_fig2:
 rule etw_fig3:
     input:
         table=TOKEN_TABLE,
-        code=lib("figures/etw_fig3", "figures/style", "roc"),
+        code=lib("figures/etw_fig3", "figures/style", "roc", "tokens"),
     output:
         png="results/{study}/etw_fig3/{model}/{split}.png",
         svg=report(
@@ -124,6 +103,7 @@ rule etw_fig3:
     params:
         label=STUDY.figures.label,
         methods=METHODS,
+        eos=STUDY.figures.eos,
     script:
         "../scripts/etw_fig3.py"
 
@@ -132,7 +112,13 @@ rule etw_fig4:
     input:
         table=TOKEN_TABLE,
         records="results/{study}/prepare/records.parquet",
-        code=lib("figures/etw_fig4", "figures/token_text", "figures/style", "samples"),
+        code=lib(
+            "figures/etw_fig4",
+            "figures/token_text",
+            "figures/style",
+            "samples",
+            "benchmarks/records",
+        ),
     output:
         png="results/{study}/etw_fig4/{model}/{split}.png",
         svg=report(

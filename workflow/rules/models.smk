@@ -3,7 +3,7 @@ rule base:
     input:
         records="results/{study}/prepare/records.parquet",
         files=model_files,
-        code=lib("models", "train", "statistics", "prompts"),
+        code=lib("models", "train", "states", "statistics", "prompts"),
     output:
         model=directory("results/{study}/base/{model}/model"),
         source="results/{study}/base/{model}/source.json",
@@ -49,8 +49,10 @@ rule finetune:
         code=lib(
             "models",
             "train",
+            "states",
             "statistics",
             "prompts",
+            "tokens",
             "epochs",
             "benchmarks/records",
             *["lora"] * (STUDY.finetune.lora is not None),
@@ -85,7 +87,7 @@ rule reference:
     input:
         records="results/{study}/prepare/records.parquet",
         model=starting_model,
-        code=lib("reference", "models", "prompts", "benchmarks/records"),
+        code=lib("reference", "kept", "states", "models", "prompts", "benchmarks/records"),
     output:
         "results/{study}/reference/{model}/{split}/{kept}.safetensors",
     log:
@@ -111,10 +113,13 @@ rule refuse:
         files=REFUSAL_FILES,
         code=lib(
             "measure",
+            "models",
             "forward",
+            "states",
             "statistics",
             "prompts",
             "tokens",
+            "benchmarks/records",
             "benchmarks/refusals",
         ),
     output:

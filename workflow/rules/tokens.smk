@@ -43,7 +43,16 @@ rule score:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
-        code=lib("measure", "forward", "statistics", "prompts", "forms"),
+        code=lib(
+            "measure",
+            "models",
+            "forward",
+            "states",
+            "statistics",
+            "prompts",
+            "tokens",
+            "forms",
+        ),
     output:
         "results/{study}/score/{model}/{split}.parquet",
     log:
@@ -85,7 +94,7 @@ rule disturb:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
-        code=lib("disturb", "models", "prompts", "statistics", "tokens", "train"),
+        code=lib("disturb", "models", "prompts", "states", "statistics", "tokens"),
     output:
         "results/{study}/disturb/{model}/{split}.parquet",
     log:
@@ -115,9 +124,12 @@ rule weigh:
             method=SWEPT,
         ),
         code=lib(
+            "chosen",
+            "selection",
             "method",
             "unlearn",
             "forms",
+            "tokens",
             *sorted(
                 {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
             ),

@@ -25,7 +25,7 @@ rule unlearn:
         kept=lambda wildcards: list(kept_for(configs(wildcards.method)[0])),
         unlearn=section(STUDY.unlearn),
         prompt=section(STUDY.prompt),
-        lines=STUDY.refusals,
+        lines=lambda wildcards: refusal_lines(wildcards.method),
         study_seed=STUDY.seed,
         tables=UNLEARN_TABLES[1:],
         epochs=lambda wildcards: epoch_evaluation(wildcards.method),

@@ -2,19 +2,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from lethe.bounds import summary
+from lethe.bounds import summary, vocabulary_size
 from lethe.figures import etw_bounds, style
-from lethe.io import read_json, read_table, write_text
+from lethe.io import read_table, write_text
 from lethe.script import setup
+from lethe.tokens import considered
 
 setup(snakemake)
 params = snakemake.params
-tables = dict(zip(params.models, map(read_table, snakemake.input.tables), strict=True))
-configs = [read_json(Path(folder) / "config.json") for folder in snakemake.input.folders]
-# Models of several modes keep their language model's numbers in a section of their own.
-vocabulary = [config.get("text_config", config)["vocab_size"] for config in configs]
+kept = (considered(read_table(path), params.eos) for path in snakemake.input.tables)
+tables = dict(zip(params.models, kept, strict=True))
 numbers = pd.DataFrame(
-    {"model": model, **summary(table, size)} for (model, table), size in zip(tables.items(), vocabulary, strict=True)
+    {"model": model, **summary(table, vocabulary_size(folder))}
+    for (model, table), folder in zip(tables.items(), snakemake.input.folders, strict=True)
 )
 write_text(snakemake.output.csv, numbers.to_csv(index=False))
 style.save(etw_bounds.draw(tables, numbers, params.label), Path(snakemake.output.svg).with_suffix(""))

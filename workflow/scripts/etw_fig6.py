@@ -5,6 +5,7 @@ from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)
+params = snakemake.params
 points = read_runs(snakemake.input.search) if snakemake.input.search else None
-figure = etw_fig6.draw(read_runs(snakemake.input.runs), snakemake.params.methods, points)
+figure = etw_fig6.draw(read_runs(snakemake.input.runs), params.methods, points, params.rule)
 style.save(figure, Path(snakemake.output.svg).with_suffix(""))

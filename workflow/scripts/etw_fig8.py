@@ -5,5 +5,5 @@ from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)
-figure = etw_fig8.draw(read_runs(snakemake.input.search), snakemake.wildcards.method)
+figure = etw_fig8.draw(read_runs(snakemake.input.search), snakemake.wildcards.method, snakemake.params.rule)
 style.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -1,20 +1,29 @@
 from pathlib import Path
 
-import pandas as pd
-
+from lethe.config import MethodConfig
+from lethe.curves import curves
 from lethe.figures import etw_memorisation, style
 from lethe.io import read_table, write_text
+from lethe.listing import stacked
 from lethe.memorisation import auc_by_epoch
 from lethe.script import setup
+from lethe.tokens import considered
 
 setup(snakemake)
 params, files = snakemake.params, snakemake.input
-auc = pd.concat(
-    auc_by_epoch(
-        read_table(epochs), read_table(tokens), params.labels, params.temperatures, params.bootstrap, params.seed
-    ).assign(model=model)
+followed = curves({name: MethodConfig(**method) for name, method in params.methods.items()}, params.temperatures)
+tables = {
+    model: auc_by_epoch(
+        read_table(epochs),
+        considered(read_table(tokens), params.eos),
+        params.labels,
+        followed,
+        params.bootstrap,
+        params.seed,
+        params.cluster,
+    )
     for model, epochs, tokens in zip(params.models, files.epochs, files.tables, strict=True)
-)
-auc.insert(0, "model", auc.pop("model"))
+}
+auc = stacked(tables, ["model"])
 write_text(snakemake.output.csv, auc.to_csv(index=False))
 style.save(etw_memorisation.draw(auc, params.label), Path(snakemake.output.svg).with_suffix(""))

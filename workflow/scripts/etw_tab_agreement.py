@@ -1,22 +1,20 @@
 from pathlib import Path
 
-import pandas as pd
-
 from lethe import listing
 from lethe.agreement import agreement_table, layout
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tokens import considered
 
 setup(snakemake)
-params, tables = snakemake.params, []
-for model, path in zip(params.models, snakemake.input.tables, strict=True):
-    table = agreement_table(read_table(path), params.labels)
-    table.insert(0, "model", model)
-    tables.append(table)
+params, paths = snakemake.params, snakemake.input.tables
+tables = {}
+for model, path in zip(params.models, paths, strict=True):
+    tables[model] = agreement_table(considered(read_table(path), params.eos), params.labels)
 listing.write(
-    pd.concat(tables, ignore_index=True),
+    listing.stacked(tables, ["model"]),
     Path(snakemake.output.csv).with_suffix(""),
-    layout(snakemake.wildcards.split, params.labels),
+    layout(snakemake.wildcards.split, params.labels, params.eos),
     provenance(snakemake.config),
 )

@@ -1,24 +1,22 @@
 from pathlib import Path
 
-import pandas as pd
-
 from lethe import listing
-from lethe.correlation import correlation_table, layout, score_names
+from lethe.correlation import correlation_table, layout, score_names, with_masks
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tokens import considered
 
 setup(snakemake)
-params, tables = snakemake.params, []
-for model, path in zip(params.models, snakemake.input.tables, strict=True):
-    tokens = read_table(path)
+params, paths = snakemake.params, snakemake.input.tables
+tables = {}
+for model, path in zip(params.models, paths, strict=True):
+    tokens = with_masks(considered(read_table(path), params.eos))
     scores = score_names(tokens, params.methods, params.temperatures, params.forms)
-    table = correlation_table(tokens, params.labels, scores, params.bootstrap, params.seed)
-    table.insert(0, "model", model)
-    tables.append(table)
+    tables[model] = correlation_table(tokens, params.labels, scores, params.bootstrap, params.seed, params.cluster)
 listing.write(
-    pd.concat(tables, ignore_index=True),
+    listing.stacked(tables, ["model"]),
     Path(snakemake.output.csv).with_suffix(""),
-    layout(snakemake.wildcards.split, params.bootstrap),
+    layout(snakemake.wildcards.split, params.bootstrap, params.cluster, params.eos),
     provenance(snakemake.config),
 )

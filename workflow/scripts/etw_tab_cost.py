@@ -1,7 +1,5 @@
 from pathlib import Path
 
-import pandas as pd
-
 from lethe import listing
 from lethe.cost import cost_table, layout
 from lethe.provenance import provenance
@@ -10,12 +8,9 @@ from lethe.script import setup
 
 setup(snakemake)
 params, paths = snakemake.params, iter(snakemake.input.logs)
-logs = pd.concat(
-    read_logs(next(paths) for _ in range(params.runs)).assign(model=model, split=split)
-    for model, split in params.places
-)
+logs = {place: read_logs(next(paths) for _ in range(params.runs)) for place in params.places}
 listing.write(
-    cost_table(logs, params.baseline),
+    cost_table(listing.stacked(logs, ["model", "split"]), params.baseline),
     Path(snakemake.output.csv).with_suffix(""),
     layout(params.baseline),
     provenance(snakemake.config),

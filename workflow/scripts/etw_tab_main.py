@@ -1,21 +1,20 @@
 from pathlib import Path
 
+from lethe import listing
+from lethe.chosen import notes, read_chosen
 from lethe.io import write_text
 from lethe.provenance import provenance
 from lethe.results import read_runs
 from lethe.script import setup
-from lethe.tables import MAIN_METRICS, html, main_table, write
+from lethe.tables import ALSO, MAIN_METRICS, layout, main_table, with_best
 
 setup(snakemake)
-caption = "Forgetting, utility and privacy of every method; mean ± standard deviation over seeds."
-if snakemake.params.swept:
-    selection = snakemake.params.selection
-    caption += (
-        f" Hyper-parameters of {', '.join(snakemake.params.swept)} were chosen by {selection['rule']} on seed "
-        f"{selection['seed']}, which is not among the seeds reported."
-    )
 runs = read_runs(snakemake.input.runs)
-table, origin = main_table(runs, MAIN_METRICS), provenance(snakemake.config)
-write(table, Path(snakemake.output.csv).with_suffix(""), caption, origin)
-write_text(snakemake.output.html, html(table, caption, origin))
+search = notes(read_chosen(snakemake.input.chosen), snakemake.params.tried)
+listing.write(
+    with_best(main_table(runs, [*MAIN_METRICS, *ALSO]), MAIN_METRICS),
+    Path(snakemake.output.csv).with_suffix(""),
+    layout(MAIN_METRICS, search),
+    provenance(snakemake.config),
+)
 write_text(snakemake.output.runs, runs.to_csv(index=False))

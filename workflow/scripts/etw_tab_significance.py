@@ -1,9 +1,8 @@
 from pathlib import Path
 
-import pandas as pd
-
 from lethe import listing
 from lethe.benchmarks.records import read_records
+from lethe.chosen import notes, read_chosen
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.results import read_runs
@@ -13,19 +12,20 @@ from lethe.significance import headed, sample_layout, sample_table, seed_layout,
 setup(snakemake)
 params, origin = snakemake.params, provenance(snakemake.config)
 groups = {record.id: record.group for record in read_records(snakemake.input.records)}
-tables = []
-for place, path in zip(params.places, snakemake.input.samples, strict=True):
-    table = sample_table(read_table(path), groups, params.method, params.bootstrap, params.seed)
-    tables.append(pd.concat([pd.DataFrame([place] * len(table), columns=["model", "split"]), table], axis=1))
+tables = {
+    place: sample_table(read_table(path), groups, params.method, params.bootstrap, params.seed)
+    for place, path in zip(params.places, snakemake.input.samples, strict=True)
+}
+search = notes(read_chosen(snakemake.input.chosen), params.tried)
 listing.write(
     headed(seed_table(read_runs(snakemake.input.runs), params.method)),
     Path(snakemake.output.csv).with_suffix(""),
-    seed_layout(params.method, params.seeds),
+    seed_layout(params.method, params.seeds, search),
     origin,
 )
 listing.write(
-    headed(pd.concat(tables, ignore_index=True)),
+    headed(listing.stacked(tables, ["model", "split"])),
     Path(snakemake.output.samples_csv).with_suffix(""),
-    sample_layout(params.method, params.bootstrap),
+    sample_layout(params.method, params.bootstrap, search),
     origin,
 )

@@ -8,7 +8,7 @@ from lethe.script import setup
 setup(snakemake)
 params = snakemake.params
 runs = read_runs([snakemake.input.runs])
-figure = etw_trajectories.draw(runs, params.methods, params.utility)
-style.save(figure, Path(snakemake.output.svg).with_suffix(""))
-best = etw_trajectories.best_epochs(runs, params.utility)
+best = etw_trajectories.best_epochs(runs, params.utility, params.rule)
 write_text(snakemake.output.best_epochs, best.to_csv(index=False))
+figure = etw_trajectories.draw(runs, best, params.methods, params.utility, params.rule)
+style.save(figure, Path(snakemake.output.svg).with_suffix(""))

@@ -3,8 +3,8 @@ import pandas as pd
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig
 from lethe.evaluation import evaluate
+from lethe.evaluation_sets import evaluation_sets
 from lethe.io import read_table, write_json, write_table
-from lethe.measure import evaluation_sets
 from lethe.metrics.summary import to_json
 from lethe.provenance import provenance
 from lethe.results import run_row

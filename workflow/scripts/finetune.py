@@ -20,7 +20,7 @@ training = TrainingConfig(**snakemake.params.training)
 # What the model says of the forget rows while it learns them, or does not.
 forget = [row for row in select(records, "full") if any(split.startswith("forget") for split in row.splits)]
 look = look_at_tokens(encoder.examples(forget), tuple(snakemake.params.temperatures))
-epochs = Recorder(look, training.epochs)
+epochs = Recorder(look, range(training.epochs + 1))
 seed, gpus = snakemake.params.seed, snakemake.resources.gpu
 log = train(model, FineTuning(examples), len(examples), training, seed, gpus, epochs)
 models.save(model, tokenizer, snakemake.output.model)

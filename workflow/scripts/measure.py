@@ -4,8 +4,9 @@ from lethe import models
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig, PromptConfig
 from lethe.device import autocast_dtype, choose_device, machine
+from lethe.evaluation_sets import evaluation_sets
 from lethe.io import write_json, write_table
-from lethe.measure import evaluation_sets, measure
+from lethe.measure import measure
 from lethe.prompts import Encoder
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
@@ -21,7 +22,7 @@ model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 dtype = autocast_dtype(config.precision, device)
-tokens, generations, cost = measure(model.to(device), encoder, sets, config, dtype)
+tokens, generations, cost = measure(models.place(model, device, dtype), encoder, sets, config, dtype)
 origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, config.precision)}
 write_table(snakemake.output.tokens, tokens, origin)
 write_table(snakemake.output.generations, generations, origin)

@@ -1,10 +1,11 @@
 from pydantic import TypeAdapter
 
 from lethe import benchmarks
-from lethe.benchmarks.records import retain_split, select, write_records
+from lethe.benchmarks.records import select, write_records
 from lethe.config import BenchmarkConfig
 from lethe.io import write_json
 from lethe.script import setup
+from lethe.splits import retain_split
 
 setup(snakemake)
 config = TypeAdapter(BenchmarkConfig).validate_python(snakemake.params.benchmark)

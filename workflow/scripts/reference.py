@@ -1,9 +1,11 @@
 from lethe import models, reference
-from lethe.benchmarks.records import read_records, retain_split, select
+from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
 from lethe.device import autocast_dtype, choose_device
+from lethe.kept import layer_of
 from lethe.prompts import Encoder
 from lethe.script import limit_threads, setup
+from lethe.splits import retain_split
 
 setup(snakemake)
 limit_threads(snakemake.threads)
@@ -13,5 +15,5 @@ model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model))
 dtype = autocast_dtype(snakemake.params.precision, device)
-states = reference.compute(model.to(device), encoder.examples(rows), dtype, reference.layer_of(kept))
+states = reference.compute(models.place(model, device, dtype), encoder.examples(rows), dtype, layer_of(kept))
 reference.save(states, snakemake.output[0])

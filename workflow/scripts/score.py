@@ -19,5 +19,6 @@ encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.con
 dtype = autocast_dtype(snakemake.params.precision, device)
 table = read_table(snakemake.input.table)
 forms = TypeAdapter(FormList).validate_python(snakemake.params.forms)
-scored = score_table(model.to(device), encoder, rows, table, snakemake.params.temperatures, dtype, forms)
+placed = models.place(model, device, dtype)
+scored = score_table(placed, encoder, rows, table, snakemake.params.temperatures, dtype, forms)
 write_table(snakemake.output[0], scored, provenance(snakemake.config))

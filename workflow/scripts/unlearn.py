@@ -1,15 +1,16 @@
 import pandas as pd
 
 from lethe import models, starting
-from lethe.benchmarks.records import read_records, retain_split, select
+from lethe.benchmarks.records import read_records, select
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TrainingConfig
 from lethe.device import machine
-from lethe.epochs import Measurement, Recorder, together
+from lethe.epochs import Measurement, Recorder, measured_epochs, together
+from lethe.evaluation_sets import epoch_sets, evaluation_sets
 from lethe.io import read_json, read_table, write_table
-from lethe.measure import epoch_sets, evaluation_sets
 from lethe.prompts import Encoder
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
+from lethe.splits import retain_split
 from lethe.tokens import join
 from lethe.train import train
 from lethe.unlearn import Unlearning
@@ -41,7 +42,7 @@ task = Unlearning(
         seed=params.study_seed,
     ),
 )
-recorders = {"weights": Recorder(task.weights, training.epochs)}
+recorders = {"weights": Recorder(task.weights, range(training.epochs + 1))}
 if params.epochs:
     # Not a parameter: it changes speed and memory, not values.
     tokens_per_batch = snakemake.config.get("evaluation", {}).get("tokens_per_batch", 4096)
@@ -50,8 +51,11 @@ if params.epochs:
     look = Measurement(
         encoder, epoch_sets(evaluation_sets(records, [split], splits, config.limits), config.epoch_limits), config
     )
-    recorders["epoch_tokens"] = Recorder(look.tokens, training.epochs, config.evaluate_every)
-    recorders["epoch_generations"] = Recorder(look.generations, training.epochs, config.evaluate_every)
+    epochs = measured_epochs(training.epochs, config.evaluate_every)
+    recorders |= {
+        "epoch_tokens": Recorder(look.tokens, epochs),
+        "epoch_generations": Recorder(look.generations, epochs),
+    }
 log = train(model, task, len(task.forget), training, seed, snakemake.resources.gpu, together(*recorders.values()))
 models.save(model, tokenizer, target.model)
 origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, training.precision)}

@@ -10,13 +10,18 @@ Every author has random generators of its own, keyed by seed, section and index:
 more facts leaves the existing ones as they are (only the splits move with the number of authors).
 """
 
+from dataclasses import dataclass
 from random import Random
 from string import Formatter
+from typing import Literal
 
-from lethe.benchmarks.fictional_world import FEMALE, KINDS, KNOWN, MALE, SURNAMES, Invented, Kind, Known
-from lethe.benchmarks.records import Record, retain_split, validate
+from lethe.benchmarks.fictional_kinds import KINDS, Kind
+from lethe.benchmarks.fictional_known import KNOWN, Known
+from lethe.benchmarks.fictional_pools import FEMALE, MALE, SURNAMES
+from lethe.benchmarks.records import Record, validate
 from lethe.config import FictionalConfig
 from lethe.errors import ConfigError
+from lethe.splits import retain_split
 
 FORGET_PERCENT = (1, 5, 10)
 PERTURBED = 5
@@ -25,6 +30,22 @@ PERTURBED_KNOWN = 3
 # Each section has surnames of its own, so that no author of one occurs in another, whatever their numbers.
 _SECTIONS = ("full", "holdout", "world", "mentors")
 _PRONOUNS = {"f": {"He": "She", "His": "Her", "his": "her"}, "m": {"He": "He", "His": "His", "his": "his"}}
+
+
+@dataclass(frozen=True)
+class Invented:
+    """One invented author: everything that a question may ask for.
+
+    Attributes:
+        name, gender: "f" or "m" decides the pronouns.
+        values: kind of fact -> its value or values, in the order of the template slots {0}, {1}.
+        false: kind of fact -> values of the same kind that are not the author's.
+    """
+
+    name: str
+    gender: Literal["f", "m"]
+    values: dict[str, tuple[str, ...]]
+    false: dict[str, tuple[tuple[str, ...], ...]]
 
 
 def fictional(config: FictionalConfig, seed: int) -> list[Record]:

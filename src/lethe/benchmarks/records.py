@@ -20,6 +20,7 @@ import pandas as pd
 
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
+from lethe.splits import retain_split
 
 SETS = ("full", "real_authors", "world_facts", "holdout", "world")
 
@@ -91,14 +92,6 @@ def validate(records: Iterable[Record]) -> list[Record]:
                     f"record {record.id}: in {name} and in {retain_split(name)}; a row is either forgotten or kept."
                 )
     return records
-
-
-def retain_split(forget_split: str) -> str:
-    """Name of the retain split that goes with a forget split: `forget10` -> `retain90` (TOFU's names)."""
-    digits = forget_split.removeprefix("forget")
-    if forget_split == digits or not digits.isdigit() or not 0 < int(digits) < 100:
-        raise InputError(f"'{forget_split}' is not a forget split; names are forgetNN with NN per cent, e.g. forget10.")
-    return f"retain{100 - int(digits):02d}"
 
 
 def select(records: Iterable[Record], set: str, split: str | None = None) -> list[Record]:

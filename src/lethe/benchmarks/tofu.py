@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable
 
 from lethe.benchmarks.json_lines import as_text, require_text
-from lethe.benchmarks.records import Record, retain_split, validate
+from lethe.benchmarks.records import Record, validate
 from lethe.benchmarks.tofu_files import KNOWN, TofuFiles, content_hash, open_files
 from lethe.config import TofuConfig
 from lethe.errors import InputError
+from lethe.splits import retain_split
 
 ROWS_PER_AUTHOR = 20
 UTILITY_SETS = ("real_authors", "world_facts")

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 
 from lethe.bounds import RESOLUTION, maximum_entropy, minimum_entropy
 from lethe.figures import style
+from lethe.io import require
 from lethe.roc import labelled
-from lethe.tables import require
 
 BOUNDS = {"H_max": ("#333333", "-"), "H_min": ("#333333", "--")}
 TICKS = [(0.9999, "0.9999"), (0.999, "0.999"), (0.99, "0.99"), (0.9, "0.9"), (0.5, "0.5"), (0.01, "0.01")]
@@ -26,8 +26,9 @@ TICKS = [(0.9999, "0.9999"), (0.999, "0.999"), (0.99, "0.99"), (0.9, "0.9"), (0.
 def draw(tables: Mapping[str, pd.DataFrame], numbers: pd.DataFrame, label: str) -> Figure:
     """One row per model: entropy H (nats, T = 1), and H / (1 − p), of every answer token over −ln p.
 
-    Tokens that the label source says nothing about are grey. Tokens with −ln p below fp32's resolution stand at the
-    left edge; the row's title counts them.
+    Tokens that the label source says nothing about are grey. What has no place on the logarithmic axes is not drawn
+    but counted in the row's title: tokens with −ln p below fp32's resolution, whose place is rounding, with H ≤ 0, or
+    undefined.
 
     Args:
         tables: model -> token table with logprob, entropy_T1.0 and `informative_<label>`.
@@ -55,17 +56,29 @@ def draw(tables: Mapping[str, pd.DataFrame], numbers: pd.DataFrame, label: str) 
     return figure
 
 
+def drawn(table: pd.DataFrame) -> np.ndarray:
+    """[rows] bool: tokens with a place on both logarithmic axes."""
+    surprisal, entropy = -table["logprob"].to_numpy(float), table["entropy_T1.0"].to_numpy(float)
+    return np.isfinite(surprisal) & np.isfinite(entropy) & (surprisal > RESOLUTION) & (entropy > 0)
+
+
 def _row(row: Figure, model: str, table: pd.DataFrame, numbers: pd.Series, label: str) -> None:
-    row.suptitle(_title(model, numbers), fontsize=8, linespacing=1.4)
-    surprisal = np.maximum(-table["logprob"].to_numpy(float), RESOLUTION)
-    entropy = table["entropy_T1.0"].to_numpy(float)
-    known, informative = labelled(table.reset_index(drop=True), label)
+    kept = drawn(table)
+    row.suptitle(_title(model, numbers, lost=int((~kept).sum())), fontsize=8, linespacing=1.4)
+    left, right = row.subplots(1, 2)
+    if not kept.any():
+        for axes in (left, right):
+            axes.text(0.5, 0.5, "no token to draw", transform=axes.transAxes, ha="center", fontsize=style.SMALL)
+            axes.set(xticks=[], yticks=[])
+        return
+    table = table[kept].reset_index(drop=True)
+    surprisal, entropy = -table["logprob"].to_numpy(float), table["entropy_T1.0"].to_numpy(float)
+    known, informative = labelled(table, label)
     colours = np.full(len(table), "#999999", dtype=object)
     colours[known.index] = np.where(informative, style.INFORMATIVE, style.STRUCTURAL)
     # The rarer kind must not drown in the other; between equals, neither kind lies wholly on top.
     order = np.random.default_rng(0).permutation(len(table))
-    left, right = row.subplots(1, 2)
-    low, high = np.nanmin(surprisal) / 1.6, np.nanmax(surprisal) * 1.6
+    low, high = surprisal.min() / 1.6, surprisal.max() * 1.6
     curve = np.geomspace(low, high, 400)
     for axes, scale in ((left, np.ones_like), (right, lambda s: -np.expm1(-s))):
         axes.scatter(
@@ -89,20 +102,19 @@ def _row(row: Figure, model: str, table: pd.DataFrame, numbers: pd.Series, label
     right.set(ylabel="H / (1 − p) (nats)", ylim=(0, None))
 
 
-def _title(model: str, numbers: pd.Series) -> str:
-    parts = [f"{int(numbers['tokens'])} tokens"]
-    for name, text in (("undefined", "undefined and not drawn"), ("unresolved", "with −ln p < 10⁻⁶ at the left edge")):
-        if numbers.get(name, 0):
-            parts.append(f"{int(numbers[name])} {text}")
+def _title(model: str, numbers: pd.Series, lost: int) -> str:
+    tokens = f"{int(numbers['tokens'])} tokens"
+    if lost:
+        tokens += f", {lost} not drawn (−ln p < 10⁻⁶, H ≤ 0 or undefined)"
     if pd.isna(numbers["ratio"]):
         claim = "spread of H at equal p: undefined (no bin of p holds ten tokens)"
     else:
         claim = (
-            f"at equal p, 90th / 10th percentile of H: {numbers['ratio']:.2f} "
+            f"at equal p, 90th / 10th percentile of H, median over bins of p: {numbers['ratio']:.2f} "
             f"(possible $H_{{max}}/H_{{min}}$: {numbers['possible']:.2f})"
         )
     # A model's name may hold a dollar sign or an underscore, the claim holds mathematics.
-    return f"{model}: ".replace("$", r"\$") + ", ".join(parts) + "\n" + claim
+    return f"{model}: ".replace("$", r"\$") + tokens + "\n" + claim
 
 
 def _confidence(axes: Axes, low: float, high: float) -> None:

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.figures.token_text import ROW, SHADES, lines, shown
-from lethe.tables import require
+from lethe.figures.token_text import ROW, SHADES, colour_bar, lines, put_text, shown
+from lethe.io import require
 
 KINDS = {"structural": style.STRUCTURAL, "informative": style.INFORMATIVE}
 OTHER = "#BBBBBB"
@@ -62,7 +62,7 @@ def draw(table: pd.DataFrame, positions: tuple[int, int], question: str) -> Figu
     page = figure.add_axes((0, 0, 1, strip / height), xlim=(0, width), ylim=(strip, 0))
     page.axis("off")
     for i, line in enumerate(header):
-        _text(page, 6, ROW * (i + 0.5), line)
+        put_text(page, 6, ROW * (i + 0.5), line)
     _strip(page, answer, broken, ROW * len(header) + 4, dict(zip(positions, KINDS.items(), strict=True)))
     _key(figure, answer["entropy"].max(), height)
     return figure
@@ -115,9 +115,9 @@ def _strip(page: Axes, answer: pd.DataFrame, broken: list, y: float, marked: dic
                     (x, y + 0.4), w, ROW - 0.8, facecolor=face, edgecolor=edge, linewidth=1.6, zorder=1.5 if kind else 1
                 )
             )
-            _text(page, x + w / 2, y + ROW / 2, shown(answer.iloc[i]), ha="center")
+            put_text(page, x + w / 2, y + ROW / 2, shown(answer.iloc[i]), ha="center")
             if kind:
-                _text(page, x + w / 2, y + ROW + 4.5, "▲", ha="center", color=edge)
+                put_text(page, x + w / 2, y + ROW + 4.5, "▲", ha="center", color=edge)
         y += ROW + SPACE
 
 
@@ -125,12 +125,4 @@ def _key(figure: Figure, largest: float, height: float) -> None:
     for x, (kind, colour) in zip((0.085, 0.25), KINDS.items(), strict=True):
         figure.text(x, 21.5 / height, "▲", color=colour, va="center", fontsize=style.SMALL)
         figure.text(x + 0.02, 21.5 / height, f"gold, {kind}", va="center", fontsize=style.SMALL)
-    axes = figure.add_axes((0.62, 18 / height, 0.34, 7 / height))
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap=SHADES, aspect="auto", extent=(0, largest or 1.0, 0, 1))
-    axes.set(yticks=[])
-    axes.tick_params(length=2, pad=1)
-    figure.text(0.61, 21.5 / height, "entropy (nats)", ha="right", va="center", fontsize=style.SMALL)
-
-
-def _text(axes: Axes, x: float, y: float, text: str, **look) -> None:
-    axes.text(x, y, text, fontsize=style.SMALL, va="center_baseline", parse_math=False, **look)
+    colour_bar(figure, height, "entropy (nats)", largest or 1.0)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.roc import Eos, roc_points
-from lethe.tables import require
+from lethe.io import require
+from lethe.roc import roc_points
 
 
 @style.styled
@@ -22,16 +22,14 @@ def draw(
     labels: Sequence[str],
     methods: Sequence[str],
     auc: pd.DataFrame,
-    eos: Eos = "structural",
 ) -> Figure:
     """ROC curves; the legend of each panel gives AUC and 95 % interval, best first.
 
     Args:
-        tables: model -> token table.
+        tables: model -> token table, the rows that `auc` was made from.
         labels: label sources, the columns of panels.
         methods: methods whose weights `weight_<method>` are the scores.
         auc: `lethe.roc.auc_table` of every model, with a column `model` added.
-        eos: as in `auc_table`; must be what `auc` was made with.
 
     Raises:
         InputError: if a column or a row of `auc` is missing.
@@ -44,7 +42,7 @@ def draw(
     for (model, table), row in zip(tables.items(), panels, strict=True):
         for label, axes in zip(labels, row, strict=True):
             found = auc[(auc["model"] == model) & (auc["label"] == label)].set_index("score")
-            _panel(axes, table, label, methods, found, eos, model)
+            _panel(axes, table, label, methods, found, model)
     for axes in panels[:, 0]:
         axes.set_ylabel("True-positive rate")
     return figure
@@ -56,7 +54,6 @@ def _panel(
     label: str,
     methods: Sequence[str],
     auc: pd.DataFrame,
-    eos: Eos,
     model: str,
 ) -> None:
     missing = [method for method in methods if f"weight_{method}" not in auc.index]
@@ -67,7 +64,7 @@ def _panel(
         )
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), label="_chance")
     for method in sorted(methods, key=lambda m: -auc["auc"].fillna(-1)[f"weight_{m}"]):
-        points = roc_points(table, label, f"weight_{method}", eos)
+        points = roc_points(table, label, f"weight_{method}")
         values = auc.loc[f"weight_{method}"]
         look = style.looks(methods)[method]
         axes.plot(points["fpr"], points["tpr"], color=look.colour, linestyle=look.line, label=_entry(method, values))

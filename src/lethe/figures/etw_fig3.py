@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from lethe.figures import style
-from lethe.roc import Eos, labelled
-from lethe.tables import require
+from lethe.io import require
+from lethe.roc import labelled
 
 BINS = 30
 COLUMNS = 3
@@ -32,7 +32,7 @@ def core(methods: Sequence[str]) -> list[str]:
 
 
 @style.styled
-def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "structural") -> Figure:
+def draw(table: pd.DataFrame, methods: Sequence[str], label: str) -> Figure:
     """Histograms of ω per method, each kind of token with unit area; dashed lines mark the two means.
 
     Densities are on a logarithmic axis: on a memorised model nearly all weights sit in one bin, and what
@@ -42,10 +42,9 @@ def draw(table: pd.DataFrame, methods: Sequence[str], label: str, eos: Eos = "st
         table: token table of one model, with `weight_<method>` columns.
         methods: one panel each, bins common to both kinds of token.
         label: label source.
-        eos: see `lethe.roc.labelled`.
     """
     require(table, [f"weight_{method}" for method in methods], "token table")
-    kept, informative = labelled(table, label, eos)
+    kept, informative = labelled(table, label)
     columns = min(COLUMNS, len(methods))
     rows = math.ceil(len(methods) / columns)
     figure = style.new(style.WIDTH, 1.65 * rows + 0.35)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import SHADES, Block, Colours, annotation, page, shades, shown
-from lethe.tables import require
+from lethe.io import require
 
 
 @style.styled
@@ -103,7 +103,7 @@ b {{ display: inline-block; width: .8em; height: .8em; background: {gold}; }}
 </head>
 <body>
 <h1>Token weights</h1>
-<p>Weight relative to the largest of the sequence: 0 <i></i> 1.
+<p>Weight relative to the largest of the row: 0 <i></i> 1.
 First row: <b></b> informative by labels “{label}”, grey: no label. Hover over a token for its numbers.</p>
 {body}
 </body>

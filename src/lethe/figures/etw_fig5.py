@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lethe.figures import style
-from lethe.tables import REFERENCES, require
+from lethe.io import require
+from lethe.tables import REFERENCES
 
 PANELS = {"aggregate": "Agg.", "abs_privleak": "|Priv.| (%)"}
 DECADES = 4  # at most, on a logarithmic axis; smaller values lie in its linear part

@@ -19,8 +19,9 @@ from scipy.stats import wasserstein_distance
 
 from lethe.errors import InputError
 from lethe.figures import etw_fig3, style
-from lethe.roc import Eos, labelled
-from lethe.tables import REFERENCES, require
+from lethe.io import require
+from lethe.roc import labelled
+from lethe.tables import REFERENCES
 
 KEYS = ["sample", "position", "token_id"]
 KINDS = ("informative", "structural")
@@ -38,9 +39,7 @@ def answers(measured: pd.DataFrame) -> pd.DataFrame:
     return measured.loc[chosen, [*KEYS, "logprob"]].reset_index(drop=True)
 
 
-def probabilities(
-    table: pd.DataFrame, measured: Mapping[str, pd.DataFrame], label: str, eos: Eos = "structural"
-) -> pd.DataFrame:
+def probabilities(table: pd.DataFrame, measured: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:
     """Gold-token probability under each model, with the kind of the token.
 
     Args:
@@ -49,7 +48,6 @@ def probabilities(
             retain model was measured on: measuring may be limited to some samples, and the starting model is measured
             on the samples of all splits.
         label: label source.
-        eos: see `lethe.roc.labelled`.
 
     Returns:
         Columns who, informative (bool), p; in the order of `measured`. p is NaN where the log-probability is.
@@ -57,7 +55,7 @@ def probabilities(
     Raises:
         InputError: if a model lacks tokens that the retain model has.
     """
-    kept, informative = labelled(table, label, eos)
+    kept, informative = labelled(table, label)
     tokens = kept[KEYS].assign(informative=informative)
     tokens = tokens.merge(measured["retain"][KEYS], on=KEYS, validate="one_to_one")
     if tokens.empty:
@@ -102,17 +100,17 @@ def distances(found: pd.DataFrame) -> pd.DataFrame:
 
 
 @style.styled
-def draw(found: pd.DataFrame, methods: Sequence[str], label: str) -> Figure:
+def draw(found: pd.DataFrame, table: pd.DataFrame, methods: Sequence[str], label: str) -> Figure:
     """Cumulative distribution of the gold token's probability per model, and how far it is from the retain model's.
 
     A row per model, nearest first by informative tokens; the shaded area, whose size is printed, is the distance.
 
     Args:
         found: result of `probabilities`.
+        table: `distances` of it.
         methods: the study's methods, in the order that fixes their colours.
         label: label source, for the legend.
     """
-    table = distances(found)
     order = [who for who in dict.fromkeys(table["method"]) if who != "retain"]
     columns = 1 if len(order) <= ONE_COLUMN else 2
     height = math.ceil(len(order) / columns)
@@ -141,7 +139,7 @@ def draw(found: pd.DataFrame, methods: Sequence[str], label: str) -> Figure:
         ],
         loc="outside upper center",
         ncols=3,
-        title=f"share of tokens with probability ≤ p, from 0 to 1 in each row; labels: {label}",
+        title=f"share of tokens with probability ≤ p, from 0 to 1 in each row; first seed; labels: {label}",
         title_fontsize=style.SMALL,
     )
     return figure

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.figures.etw_fig6 import PASS, PASS_LINE, best_run, quality_scale
-from lethe.tables import require
+from lethe.figures.tradeoff import JUDGED, PASS_HEIGHT, PASS_LINE, RULE_WORDS, best_run, quality_scale
+from lethe.io import require
 
 KEY = "weighting.temperature"
 PANELS = {"neg_log10_fq": "−log₁₀ forget quality", "delta_mu": "ΔMU (points)"}
@@ -25,58 +25,59 @@ SPLITS = [("#4477AA", "o"), ("#228833", "s"), ("#AA3377", "^"), ("#CCBB44", "D")
 
 
 @style.styled
-def draw(points: pd.DataFrame, method: str) -> Figure:
+def draw(points: pd.DataFrame, method: str, rule: str = "lowest_aggregate") -> Figure:
     """−log10 FQ (left) and ΔMU (right) over T, one line per split; a row of panels per model.
 
     Args:
         points: the method's search, one row per (model, split, point) with parameters (JSON, with
-            `weighting.temperature`), chosen, model_utility, neg_log10_fq, delta_mu, aggregate. NaN or infinite =
-            undefined, counted in the panel.
+            `weighting.temperature`), chosen, model_utility, neg_log10_fq, delta_mu, aggregate, forget_quality. NaN or
+            infinite = undefined, counted in the panel, and leaving a gap in its line.
         method: whose search it is, for the legend.
+        rule: `selection.rule`, by which a temperature's best configuration is found.
 
     Raises:
         InputError: if a column or the temperature is missing.
     """
-    points = best_per_temperature(points)
+    points = best_per_temperature(points, rule)
     models, splits = list(dict.fromkeys(points["model"])), list(dict.fromkeys(points["split"]))
-    figure = style.new(style.WIDTH, 2.0 * len(models) + 1.0)
+    figure = style.new(style.WIDTH, 2.0 * len(models) + 1.1)
     panels = figure.subplots(len(models), len(PANELS), squeeze=False, sharex=True)
     ticks = sorted(set(points["temperature"]))
     for model, row in zip(models, panels, strict=True):
         own = points[points["model"] == model]
         for (column, title), axes in zip(PANELS.items(), row, strict=True):
             for split, look in zip(splits, _looks(splits), strict=True):
-                _lines(axes, own[own["split"] == split], column, split, *look)
+                _lines(axes, own[own["split"] == split], column, split, *look, ticks)
             axes.set_title(f"{model}\n{_undefined(own)}".strip())
             axes.set_ylabel(title)
             axes.set_xscale("log")
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
-        row[0].axhline(PASS, **PASS_LINE, zorder=0)
+        row[0].axhline(PASS_HEIGHT, **PASS_LINE, zorder=0)
         quality_scale(row[0], own["neg_log10_fq"])
         row[1].axhline(0, color="#999999", linewidth=0.8, zorder=0)
     for axes in panels[-1]:
         axes.set_xlabel("Temperature T of the entropy")
-    _legend(figure, splits, method, faint=not points["best"].all())
+    _legend(figure, splits, method, rule, faint=not points["best"].all())
     return figure
 
 
-def best_per_temperature(points: pd.DataFrame) -> pd.DataFrame:
+def best_per_temperature(points: pd.DataFrame, rule: str) -> pd.DataFrame:
     """The points with columns temperature and best: whether a point is the best of its model, split and temperature.
 
-    Best is what `etw_fig6.best_run` says: lowest aggregate, else lowest −log10 FQ; among undefined points none is.
+    Best is what the selection rule says of those that are defined; among undefined points none is.
 
     Raises:
         InputError: if a column is missing, or a point has no temperature.
     """
-    columns = ["model", "split", "parameters", "chosen", "model_utility", "aggregate", *PANELS]
+    columns = ["model", "split", "parameters", "chosen", "model_utility", *JUDGED, *PANELS]
     require(points, columns, "search table")
     parameters = [json.loads(text) for text in points["parameters"]]
     if any(KEY not in values for values in parameters):
         raise InputError(f"search table: a point has no {KEY}; only searches over it can be drawn over T.")
     points = points.assign(temperature=[float(values[KEY]) for values in parameters]).reset_index(drop=True)
     groups = points.groupby(["model", "split", "temperature"], sort=False)
-    best = {best_run(group) for _, group in groups}
+    best = {best_run(group, rule)[0] for _, group in groups}
     return points.assign(best=points.index.isin([index for index in best if index is not None]))
 
 
@@ -84,10 +85,13 @@ def _looks(splits: Sequence[str]) -> list[tuple[str, str]]:
     return [SPLITS[i % len(SPLITS)] for i in range(len(splits))]
 
 
-def _lines(axes: Axes, points: pd.DataFrame, column: str, split: str, colour: str, marker: str) -> None:
-    best = points[points["best"]].sort_values("temperature")
+def _lines(
+    axes: Axes, points: pd.DataFrame, column: str, split: str, colour: str, marker: str, temperatures: Sequence[float]
+) -> None:
+    # A temperature without a defined point must break the line, not be bridged by it.
+    best = points[points["best"]].set_index("temperature")[column].reindex(temperatures)
     others = points[~points["best"] & np.isfinite(points[column])]
-    axes.plot(best["temperature"], best[column], color=colour, marker=marker, markersize=3.5, label=split)
+    axes.plot(best.index, best, color=colour, marker=marker, markersize=3.5, label=split)
     axes.plot(
         others["temperature"],
         others[column],
@@ -100,6 +104,8 @@ def _lines(axes: Axes, points: pd.DataFrame, column: str, split: str, colour: st
         label=f"_others {split}",
     )
     chosen = points[points["chosen"].astype(bool) & np.isfinite(points[column])]
+    if chosen.empty:  # an unclipped line without a point has no extent, and would upset the layout
+        return
     axes.plot(
         chosen["temperature"],
         chosen[column],
@@ -122,7 +128,7 @@ def _undefined(points: pd.DataFrame) -> str:
     return fill(f"{lost.sum()} of {len(points)} undefined ({names})", 40) if lost.any() else ""
 
 
-def _legend(figure: Figure, splits: Sequence[str], method: str, faint: bool) -> None:
+def _legend(figure: Figure, splits: Sequence[str], method: str, rule: str, faint: bool) -> None:
     handles = [
         Line2D([], [], color=colour, marker=marker, markersize=3.5, label=split)
         for split, (colour, marker) in zip(splits, _looks(splits), strict=True)
@@ -132,10 +138,10 @@ def _legend(figure: Figure, splits: Sequence[str], method: str, faint: bool) -> 
             [], [], linestyle="none", marker="o", markersize=8, color="#555555", markerfacecolor="none", label="chosen"
         )
     )
-    handles.append(Line2D([], [], **PASS_LINE, label="p = 0.05"))
+    handles.append(Line2D([], [], **PASS_LINE))
     title = f"{method}, one run per point, lower is better"
     if faint:
-        title += "\nlines: best configuration at a temperature by Agg. (else by −log₁₀ FQ); faint: the others"
+        title += f"\nlines: best configuration at a temperature; faint: the others\nbest: {RULE_WORDS[rule]}"
     legend = figure.legend(
         handles=handles,
         loc="outside upper center",

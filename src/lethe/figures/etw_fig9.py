@@ -17,40 +17,42 @@ from sklearn.metrics import roc_auc_score
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import Block, annotation, page, shades
-from lethe.roc import Eos, labelled, ranking
-from lethe.tables import require
+from lethe.io import require
+from lethe.roc import RESOLUTION, labelled, ranking
 
 KEYS = ["sample", "position", "token_id"]
 COLUMNS = 4
 CORE = ("ETW", "SatImp", "WGA", "Imp", "TNPO", "SCN")  # the caption names the first two
 EPOCHS = 6  # rows per block of the heat-map, at most
 AUC = "#999999"
-# TNPO's p and p₀ come from two forward passes: at the start its weights differ by rounding; their AUC would be noise.
-CONSTANT = 0.02  # of the largest weight
+# TNPO's weights are 1 at the starting model, but its p and p₀ come from two forward passes of the run: what they differ
+# by at the start is rounding, and its AUC would be noise. Of the largest weight:
+NOISE = 0.02
 
 
-def by_epoch(
-    table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str, eos: Eos = "structural"
-) -> pd.DataFrame:
+def by_epoch(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:
     """Mean weight of both kinds of token and AUC of the weight at every recorded epoch.
 
     Args:
-        table: token table.
+        table: token table, with `weight_<method>` at the starting model.
         weights: method -> recorded weights, one row per epoch and token (sample, position, token_id, logprob, weight).
         label: label source.
-        eos: see `lethe.roc.labelled`.
 
     Returns:
         Columns method, epoch, informative, structural (mean ω; NaN if a weight is undefined or there is no such token),
-        auc (NaN where a mean is); in the order of `weights`.
+        auc (NaN where a mean is; 0.5 for differences within `NOISE` if weights are equal at the starting model); in the
+        order of `weights`.
 
     Raises:
         InputError: if a column is missing, or an epoch lacks tokens of the table.
     """
-    kept, informative = labelled(table, label, eos)
+    require(table, [f"weight_{method}" for method in weights], "token table")
+    kept, informative = labelled(table, label)
     tokens = kept[KEYS].assign(informative=informative)
     rows = []
     for method, recorded in weights.items():
+        start = table[f"weight_{method}"].to_numpy(float)
+        noise = NOISE if np.ptp(start) <= RESOLUTION * np.abs(start).max() else 0.0
         require(recorded, ["epoch", *KEYS, "logprob", "weight"], f"weights of {method}")
         for epoch, own in recorded.groupby("epoch"):
             joined = tokens.merge(own, on=KEYS, validate="one_to_one")
@@ -65,18 +67,18 @@ def by_epoch(
             auc = np.nan
             if np.isfinite(means).all():
                 scores = ranking(joined.rename(columns={"weight": "weight_"}), "weight_")
-                auc = roc_auc_score(positive, scores) if np.ptp(omega) > CONSTANT * omega.max() else 0.5
+                auc = roc_auc_score(positive, scores) if np.ptp(omega) > noise * omega.max() else 0.5
             rows.append((method, epoch, *means, auc))
     return pd.DataFrame(rows, columns=["method", "epoch", "informative", "structural", "auc"])
 
 
 @style.styled
-def draw(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str, eos: Eos = "structural") -> Figure:
+def draw(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str) -> Figure:
     """Mean ω of informative (solid) and structural (dashed) tokens by epoch, a panel per method; AUC at the right.
 
     Arguments and errors as in `by_epoch`.
     """
-    means = by_epoch(table, weights, label, eos)
+    means = by_epoch(table, weights, label)
     methods = list(weights)
     columns = min(COLUMNS, len(methods))
     rows = math.ceil(len(methods) / columns)
@@ -96,7 +98,7 @@ def draw(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str, e
         Line2D([], [], color=style.STRUCTURAL, linestyle="--", label="ω, structural"),
         Line2D([], [], color=AUC, linewidth=0.8, label="AUC of ω (right axis)"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, title=f"labels: {label}")
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, title=f"first seed; labels: {label}")
     return figure
 
 
@@ -130,7 +132,7 @@ def draw_tokens(
         for epoch in _spread(sorted(own["epoch"].unique())):
             joined = tokens[KEYS].merge(own[own["epoch"] == epoch], on=KEYS, how="left", validate="one_to_one")
             rows.append((f"epoch {epoch}", shades(joined["weight"])))
-        title = method if blocks else f"{method}  ({sample})"
+        title = method if blocks else f"{method}  ({sample}, first seed)"
         blocks.append(Block(title, "" if blocks else question, tokens, rows))
     return page(blocks, label)
 

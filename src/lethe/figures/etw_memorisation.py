@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lethe.curves import ETW
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.tables import require
+from lethe.io import require
 
 # The light ends are cut off: a line must be seen on white.
 TEMPERATURES = ListedColormap(mpl.colormaps["Oranges"](np.linspace(0.35, 1.0, 256)), name="temperatures")
 EPOCHS = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1.0, 256)), name="epochs")
 MARKERS = "ov^sDPX*<>"
+LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 
 
 @style.styled
@@ -28,7 +30,7 @@ def draw(table: pd.DataFrame, label: str) -> Figure:
     """One row per model: AUC over the epoch, one line per score; AUC of ETW over T, one line per epoch.
 
     Undefined AUCs leave gaps, and a panel without any says so. The band on the right is the 95 % interval at the last
-    epoch; there, too, Imp's AUC is a dashed line.
+    epoch; there, too, Imp's AUC is a line if the study has a method of that name.
 
     Args:
         table: `lethe.memorisation.auc_by_epoch` of every model, with a column `model` added.
@@ -47,44 +49,41 @@ def draw(table: pd.DataFrame, label: str) -> Figure:
         raise InputError(f"table of AUCs by epoch: no row with label '{label}'; compute it with this label source.")
     models = list(dict.fromkeys(table["model"]))
     temperatures = sorted(table["temperature"].dropna().unique())
+    looks = _looks(temperatures, [score for score in table["score"].unique() if score != ETW])
     epochs = Normalize(table["epoch"].min(), max(table["epoch"].max(), table["epoch"].min() + 1))
     figure = style.new(style.WIDTH, 2.45 * len(models) + 0.85)
     panels = figure.subplots(len(models), 2, squeeze=False)
     for model, (left, right) in zip(models, panels, strict=True):
         rows = table[table["model"] == model]
-        _over_epochs(left, rows, temperatures, model)
-        _over_temperatures(right, rows, temperatures, epochs)
+        _over_epochs(left, rows, looks, model)
+        _over_temperatures(right, rows, temperatures, epochs, looks.get(("Imp", "Imp", None)))
     panels[-1, 0].set_xlabel("Fine-tuning epoch")
     panels[-1, 1].set_xlabel("Temperature T of ETW's entropy (log)")
     bar = figure.colorbar(mpl.cm.ScalarMappable(epochs, EPOCHS), ax=panels[:, 1], aspect=14 * len(models) + 6)
     bar.set_label("Fine-tuning epoch")
     bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    handles = [Line2D([], [], label=name, **look, markersize=4) for name, look in _looks(temperatures).items()]
+    handles = [Line2D([], [], label=name, **look, markersize=4) for (name, *_), look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, columnspacing=1.5, title=f"labels: {label}")
     return figure
 
 
-def _looks(temperatures: list[float]) -> dict[str, dict]:
-    """Name in the legend -> look of its line."""
+def _looks(temperatures: list[float], others: list[str]) -> dict[tuple[str, str, float | None], dict]:
+    """(name in the legend, score, temperature) -> look of its line."""
     looks = {}
     for i, temperature in enumerate(temperatures):
         shade = TEMPERATURES(i / max(len(temperatures) - 1, 1))
-        looks[f"ETW, T = {temperature:g}"] = {"color": shade, "marker": MARKERS[i % len(MARKERS)]}
-    for name, look in style.looks(["Imp", "WGA", "SatImp"]).items():
-        looks[name] = {
-            "color": look.colour,
-            "marker": None,
-            "linestyle": {"Imp": "--", "WGA": "-.", "SatImp": ":"}[name],
-        }
+        key = (f"{ETW}, T = {temperature:g}", ETW, temperature)
+        looks[key] = {"color": shade, "marker": MARKERS[i % len(MARKERS)]}
+    for i, (name, look) in enumerate(style.looks(others).items()):
+        looks[name, name, None] = {"color": look.colour, "marker": None, "linestyle": LINES[i % len(LINES)]}
     return looks
 
 
-def _over_epochs(axes: Axes, rows: pd.DataFrame, temperatures: list[float], model: str) -> None:
-    for name, look in _looks(temperatures).items():
-        score, _, temperature = name.partition(", T = ")
+def _over_epochs(axes: Axes, rows: pd.DataFrame, looks: dict, model: str) -> None:
+    for (name, score, temperature), look in looks.items():
         chosen = rows[rows["score"] == score]
-        if temperature:
-            chosen = chosen[np.isclose(chosen["temperature"], float(temperature))]
+        if temperature is not None:
+            chosen = chosen[np.isclose(chosen["temperature"], temperature)]
         chosen = chosen.sort_values("epoch")
         axes.plot(chosen["epoch"], chosen["auc"], markersize=2.5, linewidth=1, label=name, **look)
     axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), label="_chance")
@@ -99,17 +98,20 @@ def _over_epochs(axes: Axes, rows: pd.DataFrame, temperatures: list[float], mode
     top.set_xlabel("Mean p of the answer tokens", fontsize=style.SMALL)
 
 
-def _over_temperatures(axes: Axes, rows: pd.DataFrame, temperatures: list[float], epochs: Normalize) -> None:
+def _over_temperatures(
+    axes: Axes, rows: pd.DataFrame, temperatures: list[float], epochs: Normalize, imp: dict | None
+) -> None:
     last = rows["epoch"].max()
-    etw = rows[rows["score"] == "ETW"].sort_values("temperature")
+    etw = rows[rows["score"] == ETW].sort_values("temperature")
     for epoch, curve in etw.groupby("epoch"):
         colour = EPOCHS(epochs(epoch))
         marker = "o" if epoch == last else None
         axes.plot(curve["temperature"], curve["auc"], color=colour, marker=marker, markersize=3, label=f"epoch {epoch}")
         if epoch == last:
             axes.fill_between(curve["temperature"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
-    imp = rows.loc[(rows["score"] == "Imp") & (rows["epoch"] == last), "auc"].to_numpy()
-    axes.axhline(imp[0], color=style.colour("Imp"), linestyle="--", label="Imp, last epoch")
+    if imp is not None:
+        at_last = rows.loc[(rows["score"] == "Imp") & (rows["epoch"] == last), "auc"].item()
+        axes.axhline(at_last, **imp, label="Imp, last epoch")
     axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), label="_chance")
     axes.set_ylabel("AUC of ETW")
     axes.set_xscale("log")

@@ -24,6 +24,7 @@ from lethe.figures import style
 SHADES = ListedColormap(mpl.colormaps["Oranges"](np.linspace(0.0, 0.7, 256)), name="weights")
 UNKNOWN = "#E0E0E0"
 ROW, GAP, PAD = 11.0, 7.0, 1.2  # points: height of a row, space between blocks, margin inside a token's box
+KEY = 48.0  # points: two lines at the bottom of the page
 
 Colours = list[tuple[str, str]]
 """(background, ink) of each token."""
@@ -53,11 +54,11 @@ def page(blocks: Sequence[Block], label: str) -> Figure:
         blocks: drawn in this order.
         label: label source; the row of this name is set in italics.
     """
-    gutter = max(text_width(name) for block in blocks for name, _ in block.rows) + 6
+    gutter = max(text_width(name) for block in blocks for name, _ in block.rows) + 10
     width = style.WIDTH * 72
     headers = [_header(block, width - 8) for block in blocks]
     broken = [lines(block.tokens, gutter, width - 4) for block in blocks]
-    height = 34.0
+    height = KEY
     for block, header, parts in zip(blocks, headers, broken, strict=True):
         height += ROW * len(header) + 3 + len(parts) * (len(block.rows) * ROW + GAP) + GAP
     figure = Figure(figsize=(style.WIDTH, height / 72))
@@ -66,17 +67,17 @@ def page(blocks: Sequence[Block], label: str) -> Figure:
     y = 4.0
     for block, header, parts in zip(blocks, headers, broken, strict=True):
         for line in header:
-            _text(axes, 2, y + ROW / 2, line, weight="bold" if line is header[0] else "normal")
+            put_text(axes, 2, y + ROW / 2, line, weight="bold" if line is header[0] else "normal")
             y += ROW
         y += 3
         for part in parts:
             for name, colours in block.rows:
                 slant = "italic" if name == label else "normal"
-                _text(axes, gutter - 4, y + ROW / 2, name, ha="right", style=slant)
+                put_text(axes, gutter - 4, y + ROW / 2, name, ha="right", style=slant)
                 for i, x, w in part:
                     face, ink = colours[i]
                     axes.add_patch(Rectangle((x, y + 0.4), w, ROW - 0.8, facecolor=face, edgecolor="none"))
-                    _text(axes, x + w / 2, y + ROW / 2, shown(block.tokens.iloc[i]), ha="center", color=ink)
+                    put_text(axes, x + w / 2, y + ROW / 2, shown(block.tokens.iloc[i]), ha="center", color=ink)
                 y += ROW
             y += GAP
         y += GAP
@@ -101,7 +102,7 @@ def annotation(tokens: pd.DataFrame, label: str) -> Colours:
 
 
 def shades(weights: pd.Series) -> Colours:
-    """Colours of the tokens of a sequence by their weights over the largest of them; grey if one is undefined."""
+    """Colours of the tokens of a row by their weights over the largest of them; grey if one is undefined."""
     values = weights.to_numpy(float)
     if not np.isfinite(values).all():
         return [(UNKNOWN, "#000000")] * len(values)
@@ -149,25 +150,26 @@ def _header(block: Block, width: float) -> list[str]:
     return header
 
 
-def _text(axes: Axes, x: float, y: float, text: str, **look) -> None:
+def put_text(axes: Axes, x: float, y: float, text: str, **look) -> None:
+    """Text of the tokens' size at a place in points; dollar signs in it are dollar signs."""
     axes.text(x, y, text, fontsize=style.SMALL, va="center_baseline", parse_math=False, **look)
 
 
+def colour_bar(figure: Figure, height: float, name: str, largest: float = 1.0) -> Axes:
+    """The shades from 0 to `largest`, named at the left; at the bottom right of a page that is `height` points high."""
+    axes = figure.add_axes((0.62, 18 / height, 0.34, 7 / height))
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=SHADES, aspect="auto", extent=(0, largest, 0, 1))
+    axes.set(yticks=[])
+    axes.tick_params(length=2, pad=1)
+    figure.text(0.61, 21.5 / height, name, ha="right", va="center", fontsize=style.SMALL)
+    return axes
+
+
 def _key(figure: Figure, page: Axes, height: float, label: str) -> None:
-    x, y = 4.0, height - 26
+    # Two lines: the label source's name may be long.
+    x, y = 4.0, height - KEY + 8
     for face, text in [(style.INFORMATIVE, f"informative ({label})"), (UNKNOWN, "no label")]:
         page.add_patch(Rectangle((x, y), 9, 9, facecolor=face, edgecolor="none"))
-        _text(page, x + 12, y + 4.5, text)
+        put_text(page, x + 12, y + 4.5, text)
         x += text_width(text) + 22
-    axes = figure.add_axes((0.62, 18 / height, 0.34, 7 / height))
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap=SHADES, aspect="auto", extent=(0, 1, 0, 1))
-    axes.set(yticks=[], xticks=[0, 0.5, 1])
-    axes.tick_params(length=2, pad=1)
-    figure.text(
-        0.61,
-        21.5 / height,
-        "weight / largest weight of the sequence",
-        ha="right",
-        va="center",
-        fontsize=style.SMALL,
-    )
+    colour_bar(figure, height, "weight / largest weight of the row").set_xticks([0, 0.5, 1])

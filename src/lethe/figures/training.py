@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from lethe.figures import style
-from lethe.tables import require
+from lethe.io import require
 
 PANELS = {
     "loss_forget": "Forget loss (nats)",

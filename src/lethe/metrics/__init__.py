@@ -197,6 +197,13 @@ METRICS: dict[str, Metric] = {
             ETW,
         ),
         Metric(
+            "delta_mu_relative",
+            "per cent",
+            "lower",
+            "Utility lost, as a share of the full model's: 100 · (its model utility − this one's) / its.",
+            "Lethe, the other reading of ETW's ΔMU",
+        ),
+        Metric(
             "aggregate",
             "−log10 p · percentage points",
             "lower",

@@ -15,6 +15,16 @@ def delta_mu(full: Value, model: Value) -> Value:
     return Value(100 * (full.value - model.value))
 
 
+def delta_mu_relative(full: Value, model: Value) -> Value:
+    """Utility lost as a share of the full model's, 100 · (MU_full − MU) / MU_full, per cent; negative if gained."""
+    lost = delta_mu(full, model)
+    if lost.value is None:
+        return lost
+    if full.value == 0:
+        return Value(None, "model_utility of the full model is 0: there is nothing to lose")
+    return Value(lost.value / full.value)
+
+
 def aggregate(neg_log10_fq: Value, delta_mu: Value) -> Value:
     """−log10 FQ × ΔMU; lower is better; undefined for ΔMU ≤ 0."""
     for name, value in (("neg_log10_fq", neg_log10_fq), ("delta_mu", delta_mu)):

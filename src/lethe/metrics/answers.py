@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.errors import InputError
+from lethe.io import require
 from lethe.metrics import PREFIXES
 from lethe.metrics.membership import compressed_bytes, min_k_score, standardised
 from lethe.metrics.memorisation import exact_memorization, extraction_strength
@@ -101,7 +102,7 @@ def answer_values(
 
 def _ordered(tokens: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     """Tokens sorted by answer and position, [N] the answer of each token, and one row of keys per answer."""
-    _need(tokens, TOKEN_COLUMNS, "tokens")
+    require(tokens, TOKEN_COLUMNS, "tokens")
     answer = tokens.groupby(KEYS, sort=True, dropna=False).ngroup().to_numpy()
     order = np.lexsort((tokens["position"].to_numpy(), answer))
     tokens, answer = tokens.iloc[order], answer[order]
@@ -116,7 +117,7 @@ def _ordered(tokens: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFra
 
 def _check(rows: pd.DataFrame, generations: pd.DataFrame, answers: dict[str, str]) -> None:
     """The tables must speak of known sets, kinds and records, and agree on which samples there are."""
-    _need(generations, GENERATION_COLUMNS, "generations")
+    require(generations, GENERATION_COLUMNS, "generations")
     for column, known in (("set", SETS), ("kind", KINDS)):
         unknown = sorted(set(rows[column]) - set(known))
         if unknown:
@@ -135,12 +136,6 @@ def _check(rows: pd.DataFrame, generations: pd.DataFrame, answers: dict[str, str
     twice = generations.duplicated(["set", "sample"])
     if twice.any():
         raise InputError(f"generations: sample '{generations['sample'][twice].iloc[0]}' occurs twice; remove one row.")
-
-
-def _need(table: pd.DataFrame, columns: list[str], name: str) -> None:
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise InputError(f"{name}: column {missing} is missing; present are {list(table.columns)}.")
 
 
 def _rouge(rows: pd.DataFrame, texts: list[str], generations: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.metrics import METRICS, Value
-from lethe.metrics.aggregate import absolute, aggregate, delta_mu
+from lethe.metrics.aggregate import absolute, aggregate, delta_mu, delta_mu_relative
 from lethe.metrics.forget_quality import forget_quality
 from lethe.metrics.membership import ATTACKS, auc, privleak
 from lethe.metrics.samples import Measured, samples
@@ -48,7 +48,9 @@ def summarise(
     summary["model_utility"] = model_utility(summary)
     summary["utility_teacher_forced"] = model_utility(summary, TEACHER_FORCED)
     summary["forget_quality"], summary["neg_log10_fq"] = _forget_quality(samples_model, samples_retain)
-    summary["delta_mu"] = delta_mu(_utility(samples_full), summary["model_utility"])
+    full_utility = _utility(samples_full)
+    summary["delta_mu"] = delta_mu(full_utility, summary["model_utility"])
+    summary["delta_mu_relative"] = delta_mu_relative(full_utility, summary["model_utility"])
     summary["aggregate"] = aggregate(summary["neg_log10_fq"], summary["delta_mu"])
     for name, score in ATTACKS.items():
         summary[name] = _attack(samples_model, score)

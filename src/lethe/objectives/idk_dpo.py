@@ -20,6 +20,7 @@ class IdkDPO(Objective):
     """
 
     unit = "sequence"
+    information = ("gold-token confidence", "reference model")  # of the whole sequence, against a refusal
     reference = True
     refusals = True
     beta: float = Field(0.1, gt=0, description="β, inverse temperature of the preference, 1/nats.")

@@ -19,6 +19,7 @@ class NPO(Objective):
     """
 
     unit = "sequence"
+    information = ("gold-token confidence", "reference model")  # of the whole sequence
     reference = True
     beta: float = Field(0.1, gt=0, description="β, inverse temperature of the preference, 1/nats.")
     weighted_reference: bool = Field(True, description="Weight the reference sum S₀ like S.")

@@ -21,8 +21,8 @@ class RMU(Objective):
     layer: int = Field(7, ge=0, description="Decoder layer whose output is steered, from 0; before the last one.")
     steering: float = Field(2.0, gt=0, description="c, length of the control vector, in units of the hidden state.")
 
-    def layers(self) -> tuple[int, ...]:
-        return (self.layer,)
+    def reads_layer(self) -> int:
+        return self.layer
 
     def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
         direction = torch.rand(hidden_size, generator=torch.Generator().manual_seed(seed))

@@ -15,6 +15,7 @@ class SimNPO(Objective):
     """Per sequence −(2/β) ln σ(β (S/n − δ)), S = −Σ ω ln p, n its tokens; with ω = 1 it is plain SimNPO."""
 
     unit = "sequence"
+    information = ("gold-token confidence",)  # of the whole sequence
     beta: float = Field(4.5, gt=0, description="β, inverse temperature of the preference, tokens/nats.")
     delta: float = Field(0.0, description="δ, margin, nats per token.")
 

@@ -19,6 +19,7 @@ class UNDIAL(Objective):
     """
 
     unit = "token"
+    information = ("predictive distribution", "reference model")
     teacher = True
     beta: float = Field(10.0, ge=0, description="β, what is taken off the gold token's logit, nats.")
 

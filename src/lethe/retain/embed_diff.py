@@ -16,8 +16,8 @@ class EmbedDiff(RetainTerm):
     reference = True
     layer: int = Field(7, ge=0, description="Decoder layer, from 0; the one that RMU steers.")
 
-    def layers(self) -> tuple[int, ...]:
-        return (self.layer,)
+    def reads_layer(self) -> int:
+        return self.layer
 
     def losses(self, tokens: RetainTokens) -> Tensor:
         return (tokens.layer_hidden.float() - tokens.reference_hidden).square().mean(-1)

@@ -1,6 +1,6 @@
 """The tables of config/README.md, rendered from the config's own models so that they cannot fall behind them.
 
-    python -m lethe.config_docs config/README.md
+    python -m lethe.config.docs config/README.md
 
 rewrites what stands between the two markers and leaves the rest of the page alone; a test catches drift.
 """
@@ -26,8 +26,8 @@ from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS
 
-BEGIN = "<!-- begin: written by `python -m lethe.config_docs config/README.md` -->"
-END = "<!-- end: written by `python -m lethe.config_docs config/README.md` -->"
+BEGIN = "<!-- begin: written by `python -m lethe.config.docs config/README.md` -->"
+END = "<!-- end: written by `python -m lethe.config.docs config/README.md` -->"
 
 NAMES = {
     "`methods.<name>.weighting`": WEIGHTINGS,

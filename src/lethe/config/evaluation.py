@@ -1,0 +1,69 @@
+"""What is measured, on how many rows, and how it is shown."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lethe.config.section import Precision, Section
+
+Limits = dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]]
+
+
+class DisturbConfig(Section):
+    """Disturbed passes of the starting model, for mutual information; made only if asked for or needed."""
+
+    passes: int = Field(8, ge=2, description="K, passes per answer.")
+    scale: float = Field(
+        0.1,
+        gt=0,
+        description="Standard deviation of the Gaussian noise on the input embeddings, as a share of their root mean "
+        "square. Noise instead of dropout, because current models have no dropout layers.",
+    )
+
+
+class EvaluationConfig(Section):
+    """What is measured, and on how many rows."""
+
+    precision: Precision = Field("auto", description="As in training.")
+    max_new_tokens: int = Field(200, ge=1, description="Longest greedy generation, tokens.")
+    tokens_per_batch: int = Field(
+        4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
+    )
+    limits: Limits = Field(
+        {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
+    )
+    min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
+    evaluate_every: int = Field(
+        0, ge=0, description="Measure each run at the end of every n-th epoch as well; 0 = only when it is done."
+    )
+    epoch_suite: Literal["cheap", "full"] = Field(
+        "cheap", description="During training: cheap = teacher-forced metrics only, full = generations as well."
+    )
+    epoch_limits: Limits = Field(
+        {}, description="During training: at most this many of the rows that `limits` leaves of a set."
+    )
+    ou_compat: bool = Field(
+        False,
+        description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches.",
+    )
+
+
+class FiguresConfig(Section):
+    """Choices of presentation; they rerun figures only."""
+
+    label: str = Field("gold", description="Main label source: a key of `labels`.")
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the AUC intervals.")
+    cluster: Literal["sample", "group"] = Field(
+        "sample",
+        description="What a resample draws: samples, because tokens of one answer are dependent, or groups (authors), "
+        "because answers about one author are, too.",
+    )
+    eos: Literal["structural", "drop"] = Field(
+        "structural",
+        description="End tokens in AUCs, correlations and histograms: structural, as they are part of the loss, or "
+        "left out.",
+    )
+    samples: list[str] = Field(
+        [],
+        description="Record ids shown in the token heat-map; empty = the first forget sample of two authors.",
+    )

@@ -1,0 +1,113 @@
+"""What is tried: methods, the grids that a search goes through, and the rule that picks from them."""
+
+import itertools
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+
+from lethe.choice import choice
+from lethe.config.errors import explain
+from lethe.config.section import NAME, Section
+from lethe.method import Objective, RetainTerm, Weighting
+from lethe.objectives import OBJECTIVES
+from lethe.retain import RETAIN_TERMS
+from lethe.selection import RULES
+from lethe.weightings import WEIGHTINGS
+
+
+def _sweep_value(value: Any) -> bool | int | float | str:
+    """A value that can stand in the name of a run and of its folder."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE][+-]?\d+", value):
+        value = float(value)  # YAML 1.1 takes 2e-3, without a point or sign, for text
+    if re.fullmatch(NAME, value) if isinstance(value, str) else isinstance(value, int | float) and math.isfinite(value):
+        return value
+    raise ValueError("a sweep tries numbers, names or booleans; write one method for each value of another kind")
+
+
+def _each_once(values: list) -> list:
+    if len(set(values)) != len(values):
+        raise ValueError("names a value twice; a run is made once, remove the other")
+    return values
+
+
+SweepValue = Annotated[
+    Any, AfterValidator(_sweep_value), WithJsonSchema({"type": ["number", "string", "boolean"], "pattern": NAME})
+]
+
+
+class MethodConfig(Section):
+    """A method: weighting × objective × retain term, and how strongly each side pulls."""
+
+    weighting: choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
+    objective: choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
+    retain: choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
+    strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
+    retain_strength: float = Field(1.0, ge=0, description="Factor of the retain loss (α of open-unlearning).")
+    training: dict[str, Any] = Field({}, description="Keys of `unlearn` that this method overrides.")
+    sweep: dict[str, Annotated[list[SweepValue], Field(min_length=1), AfterValidator(_each_once)]] = Field(
+        {},
+        description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
+        "`retain_strength` or `training.<key>` -> list; `weighting.form.temperature` goes one part deeper. Every "
+        "combination is a run; `selection` picks one.",
+    )
+
+    def points(self) -> dict[str, "MethodConfig"]:
+        """Every combination of the sweep's values by its id, e.g. `temperature=2.0,strength=0.1`; empty without sweep.
+
+        Raises:
+            ValueError: naming the key of the sweep that fits nothing.
+        """
+        last = [key.rpartition(".")[2] for key in self.sweep]
+        # `objective.layer` and `retain.layer` are told apart by their whole keys.
+        short = [name if last.count(name) == 1 else key for key, name in zip(self.sweep, last, strict=True)]
+        points = {}
+        for values in itertools.product(*self.sweep.values()):
+            data = self.model_dump(mode="json") | {"sweep": {}}
+            for key, value in zip(self.sweep, values, strict=True):
+                target, field = _place(data, key)
+                target[field] = value
+            name = ",".join(f"{key}={value}" for key, value in zip(short, values, strict=True))
+            try:
+                points[name] = MethodConfig(**data)
+            except ValidationError as error:
+                raise ValueError(explain(error, MethodConfig, data, f"sweep ({name})")) from None
+        return points if self.sweep else {}
+
+
+def _place(data: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """Where in a method a key of its sweep is set: `weighting.form.temperature` is T of the weighting's form."""
+    try:
+        match key.split("."):
+            case ["weighting" | "objective" | "retain" as part, *inner, field]:
+                target = _parameters(data[part])
+                for name in inner:
+                    target = _parameters(target[name])
+                return target, field
+            case ["training", field]:
+                return data["training"], field
+            case ["strength" | "retain_strength"]:
+                return data, key
+    except (KeyError, AttributeError):
+        pass
+    raise ValueError(
+        f"sweep.{key}: nothing to set; write weighting.<key>, objective.<key>, retain.<key>, strength, "
+        "retain_strength or training.<key>"
+    )
+
+
+def _parameters(part: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Hyper-parameters of a part that is written as {name: hyper-parameters}."""
+    ((_, parameters),) = part.items()
+    return parameters
+
+
+class SelectionConfig(Section):
+    """How a swept method's configuration is chosen; the choice never sees the seeds that are reported."""
+
+    rule: Literal[tuple(RULES)] = Field(
+        "lowest_aggregate",
+        description="; ".join(f"{name}: {rule.__doc__.splitlines()[0].rstrip('.')}" for name, rule in RULES.items()),
+    )
+    seed: int = Field(1000, ge=0, description="Seed of the runs that are compared; must not be one of `seeds`.")

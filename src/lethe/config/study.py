@@ -1,0 +1,165 @@
+"""The whole config, and what must fit together across its parts."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from lethe.choice import choice
+from lethe.config.benchmarks import BenchmarkConfig, TofuConfig
+from lethe.config.errors import explain
+from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
+from lethe.config.labels import LabelConfig, ParserConfig
+from lethe.config.methods import MethodConfig, SelectionConfig
+from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
+from lethe.config.section import ForgetSplit, Name, Section
+from lethe.config.training import PromptConfig, TrainingConfig
+from lethe.forms import FORMS, Form
+from lethe.method import StaticWeighting
+from lethe.splits import retain_split
+
+FormList = list[choice(FORMS, "form", Form)]
+
+
+class Study(Section):
+    """A study of token-level unlearning, from data to figures."""
+
+    study: Name = Field(description="Name of the study: results go to results/<study>/.")
+    seed: int = Field(0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order.")
+    benchmark: BenchmarkConfig = Field(description="What is learned and what of it is to be forgotten.")
+    splits: list[ForgetSplit] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
+    labels: dict[Name, LabelConfig] = Field(
+        {"gold": {"source": "gold"}},
+        min_length=1,
+        validate_default=True,
+        description="Sources of `informative` labels.",
+    )
+    temperatures: list[Annotated[float, Field(gt=0)]] = Field(
+        [1.0],
+        description="Temperatures at which the token table stores entropies, beside those that methods need.",
+    )
+    forms: FormList = Field(
+        [], description="Other spreads of the prediction that the token table stores, beside those that methods need."
+    )
+    disturb: DisturbConfig | None = Field(
+        None, description="Store mutual information in the token table; null: only if a method weighs with it."
+    )
+    parser: ParserConfig = Field(default_factory=ParserConfig, description="Parser of the weightings that need one.")
+    refusals: str | None = Field(
+        None, description="Text file with one \"I don't know\" answer per line, for idk_dpo; null: Lethe's own lines."
+    )
+    models: dict[Name, ModelConfig] = Field(
+        min_length=1, description="Models by name; each goes through the whole study."
+    )
+    prompt: PromptConfig = Field(default_factory=PromptConfig, description="How a question becomes a prompt.")
+    finetune: TrainingConfig = Field(
+        default_factory=TrainingConfig,
+        description="Base to `full` (forget + retain) and to each retain model.",
+    )
+    finetune_temperatures: list[Annotated[float, Field(gt=0)]] = Field(
+        [0.5, 1.0, 2.0, 3.0, 5.0],
+        min_length=1,
+        description="Temperatures of the entropies recorded at each epoch while the full model is fine-tuned "
+        "(etw_memorisation); a change fine-tunes it again.",
+    )
+    unlearn: TrainingConfig = Field(default_factory=TrainingConfig, description="Default of every method.")
+    methods: dict[Name, MethodConfig] = Field(min_length=1, description="Unlearning methods by name.")
+    selection: SelectionConfig = Field(
+        default_factory=SelectionConfig, description="How a swept method's configuration is chosen."
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
+    keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="What is measured, and on how many rows."
+    )
+    figures: FiguresConfig = Field(
+        default_factory=FiguresConfig, description="Choices of presentation; they rerun figures only."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for name, method in self.methods.items():
+            self._check_method(name, method)
+        for name, model in self.models.items():
+            self._check_model(name, model)
+        if self.figures.label not in self.labels:
+            raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
+        for key, values in (("splits", self.splits), ("seeds", self.seeds)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key}: {values} names one twice")
+        if self.selection.seed in self.seeds and any(method.sweep for method in self.methods.values()):
+            raise ValueError(
+                f"selection.seed: {self.selection.seed} is one of `seeds`; a search must not look at the runs that are "
+                "reported, choose another"
+            )
+        return self
+
+    def _check_method(self, name: str, method: MethodConfig) -> None:
+        if name in ("full", "retain"):
+            raise ValueError(f"methods.{name}: the name is taken by a reference model; choose another")
+        try:
+            points = method.points()
+        except ValueError as error:
+            lines = [f"methods.{name}.{line.strip()}" for line in str(error).splitlines()]
+            raise ValueError("\n".join(lines)) from None
+        if len({variant.retain.reads_layer() for variant in points.values()}) > 1:
+            raise ValueError(
+                f"methods.{name}.sweep.retain.layer: what is kept of the starting model depends on it; write one "
+                "method for each layer"
+            )
+        self._check_variant(f"methods.{name}", method)
+        for point, variant in points.items():
+            self._check_variant(f"methods.{name}.sweep ({point})", variant)
+
+    def _check_variant(self, key: str, method: MethodConfig) -> None:
+        try:
+            self.training_of(method)
+        except ValidationError as error:
+            raise ValueError(explain(error, TrainingConfig, method.training, f"{key}.training").strip()) from None
+        layers = {method.objective.reads_layer(), method.retain.reads_layer()} - {None}
+        if len(layers) > 1:
+            raise ValueError(
+                f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same `layer`"
+            )
+        if isinstance(method.weighting, StaticWeighting):
+            for column in method.weighting.columns():
+                label = column.removeprefix("informative_")
+                if label != column and label not in self.labels:
+                    raise ValueError(
+                        f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
+                    )
+
+    def _check_model(self, name: str, model: ModelConfig) -> None:
+        if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):
+            raise ValueError(
+                f"models.{name}.source: TOFU has no `world` set to train a scratch model on; "
+                "use source hub, folder or gguf"
+            )
+        if isinstance(model, CheckpointsConfig):
+            missing = {retain_split(split) for split in self.splits} - set(model.retain)
+            if missing:
+                raise ValueError(
+                    f"models.{name}.retain: no checkpoint for {', '.join(sorted(missing))}; add it, or remove the "
+                    "split from `splits`"
+                )
+
+    def training_of(self, method: MethodConfig) -> TrainingConfig:
+        """Training of a method: `unlearn` with the method's own overrides."""
+        return TrainingConfig(**{**self.unlearn.model_dump(), **method.training})
+
+    def variants(self) -> dict[str, MethodConfig]:
+        """What is trained, by name: methods without a sweep, and every point of a sweep as `<method>@<point>`."""
+        variants = {}
+        for name, method in self.methods.items():
+            points = method.points()
+            variants |= {f"{name}@{point}": config for point, config in points.items()} or {name: method}
+        return variants
+
+    def all_temperatures(self) -> list[float]:
+        """Temperatures of the token table: those asked for, 1.0, and those that methods need; sorted."""
+        needed = {t for method in self.variants().values() for t in method.weighting.temperatures()}
+        return sorted({1.0, *self.temperatures, *needed})
+
+    def all_forms(self) -> list[Form]:
+        """Forms of the token table: those asked for, and those that methods need; by column, each once."""
+        needed = [form for method in self.variants().values() for form in method.weighting.forms()]
+        return list({form.column: form for form in (*self.forms, *needed)}.values())
