@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lethe.errors import InputError
-from lethe.io import atomic, read_json, read_provenance, read_table, write_json, write_table, write_text
+from lethe.io import atomic, read_json, read_provenance, read_table, require, write_json, write_table, write_text
 
 
 class Interrupted(Exception):
@@ -173,6 +173,18 @@ def test_same_table_same_bytes(tmp_path, table):
 def test_chosen_columns(tmp_path, table):
     write_table(tmp_path / "t.parquet", table)
     assert list(read_table(tmp_path / "t.parquet", ["logprob", "sample"]).columns) == ["logprob", "sample"]
+
+
+def test_a_table_in_memory_and_a_file_miss_columns_in_the_same_words(tmp_path):
+    table = pd.DataFrame({"a": [1]})
+    write_table(tmp_path / "t.parquet", table)
+    with pytest.raises(InputError) as here:
+        require(table, ["b", "a", "c"], tmp_path / "t.parquet")
+    with pytest.raises(InputError) as there:
+        read_table(tmp_path / "t.parquet", ["b", "a", "c"])
+    assert str(here.value) == str(there.value)
+    assert "column ['b', 'c'] is missing; present are ['a']" in str(here.value)
+    require(table, ["a"], "table")
 
 
 def test_missing_column_names_file_and_column(tmp_path, table):

@@ -1,6 +1,9 @@
 """What is shipped parses, plans and is clean."""
 
+import ast
+import re
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import nbformat
@@ -37,6 +40,44 @@ def test_dry_run(config, tmp_path):
     per_model = len(methods) * len(study["seeds"]) + sum(len(method.points()) for method in methods.values())
     runs = len(study["models"]) * len(study["splits"]) * per_model
     assert f"unlearn {runs}" in " ".join(output.split())
+
+
+# Decide no number: an edit to them must not rerun a study.
+PLUMBING = {"errors", "io", "script", "provenance", "device", "splits", "kept"}
+# An edit to it reruns `prepare`, and so everything.
+PLUMBING |= {"benchmarks/records"}
+
+
+def imported(script: Path) -> set[str]:
+    """Modules of the package that a script imports, as paths below it; the config is a rule's params."""
+    found = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "lethe":
+            base = node.module.split(".")[1:]
+            paths = ["/".join([*base, alias.name]) for alias in node.names]
+            modules = [path for path in paths if (ROOT / f"src/lethe/{path}.py").is_file()]
+            found.update(modules or ["/".join(base)] * bool(base))
+    return {module for module in found - PLUMBING if not module.startswith("config")}
+
+
+def test_rules_name_the_modules_that_their_scripts_import(tmp_path):
+    """Else editing a module would leave results as they were made before."""
+    output = run(
+        "snakemake",
+        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
+        *("--configfile", str(ROOT / "tests" / "workflow" / "tiny.yaml"), "--dry-run"),
+    )
+    named = defaultdict(set)
+    for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)$", output, re.M):
+        named[rule] |= set(re.findall(r"lethe/([\w/]+)\.py", inputs))
+    missing = {
+        rule: imported(script) - {module.removesuffix("/__init__") for module in named[rule]}
+        for script in sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+        for rule in [script.stem]
+        if rule in named
+    }
+    assert len(missing) > 25
+    assert {rule: sorted(modules) for rule, modules in missing.items() if modules} == {}
 
 
 def test_a_missing_label_file_stops_before_anything_runs(tmp_path):

@@ -125,7 +125,6 @@ rule weigh:
         ),
         code=lib(
             "chosen",
-            "selection",
             "method",
             "unlearn",
             "forms",
