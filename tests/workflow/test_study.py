@@ -39,7 +39,7 @@ def test_everything_is_made(finished):
     drawn = {figure.parts[0] for figure in figures}
     assert drawn == {
         *(f"etw_fig{n}" for n in range(1, 10)),
-        *("etw_bounds", "etw_memorisation", "etw_trajectories", "training"),
+        *("etw_bounds", "etw_forms", "etw_memorisation", "etw_trajectories", "training"),
     }
     for table in TABLES:
         for suffix in ("csv", "md", "tex", "html"):

@@ -322,17 +322,16 @@ TEMPERATURE_SWEEPS = [
 
 # Functional forms whose search shows what they give for their price, and what they are held against: ascent with uniform
 # weights and a retain term.
-FORM_WEIGHTINGS = ["entropy", "raw_entropy", "spread", "mutual_information"]
+FORM_WEIGHTINGS = [
+    *("entropy", "raw_entropy", "spread", "mutual_information", "uniform"),
+]
 FORM_SWEEPS = [
     name
     for name in SWEPT
     for method in [section(STUDY.methods[name])]
     if part_name(method["weighting"]) in FORM_WEIGHTINGS
-    or (
-        part_name(method["weighting"]) == "uniform"
-        and part_name(method["objective"]) == "ascent"
-        and part_name(method["retain"]) != "none"
-    )
+    and part_name(method["objective"]) == "ascent"
+    and part_name(method["retain"]) != "none"
 ]
 
 

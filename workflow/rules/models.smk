@@ -87,7 +87,9 @@ rule reference:
     input:
         records="results/{study}/prepare/records.parquet",
         model=starting_model,
-        code=lib("reference", "kept", "states", "models", "prompts", "benchmarks/records"),
+        code=lib(
+            "reference", "kept", "states", "models", "prompts", "benchmarks/records"
+        ),
     output:
         "results/{study}/reference/{model}/{split}/{kept}.safetensors",
     log:
