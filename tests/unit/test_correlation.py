@@ -1,7 +1,5 @@
 """Correlations of scores and labels against scipy, and their bootstrap against samples written out."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -160,13 +158,6 @@ def test_scores_are_weights_probability_entropies_forms_and_what_is_stored():
         *expected,
         "mutual_information",
     ]
-
-
-def test_forget10_of_tofu_takes_seconds():
-    table = tokens(400).assign(**{"entropy_T2.0": lambda t: t["entropy_T1.0"] ** 2})
-    start = time.perf_counter()
-    correlation_table(table, ["gold"], ["entropy_T1.0", "entropy_T2.0", "-logprob"], bootstrap=1000)
-    assert time.perf_counter() - start < 15
 
 
 def test_the_layout_fits_the_table():

@@ -91,3 +91,16 @@ def test_every_weighting_fits_the_table(name):
 
 def test_the_layout_fits_the_table(table):
     assert set(layout().columns) <= set(table.reset_index())
+
+
+def test_every_weighting_is_pinned_to_its_sources():
+    """The table is read off these declarations, so nothing else would notice a wrong one."""
+    predicted = ("predictive distribution",)
+    assert {name: weighting.information for name, weighting in WEIGHTINGS.items()} == {
+        **dict.fromkeys(["uniform", "random"], ("none",)),
+        **dict.fromkeys(["confidence", "importance", "satimp"], ("gold-token confidence",)),
+        **dict.fromkeys(["tnpo", "wtnpo"], ("gold-token confidence", "reference model")),
+        **dict.fromkeys(["entropy", "raw_entropy", "spread", "mutual_information"], predicted),
+        **dict.fromkeys(["spacy_nouns", "spacy_entities"], ("parser",)),
+        "spans": ("ground truth",),
+    }

@@ -59,6 +59,8 @@ def blank(monkeypatch):
                 word.pos_ = "PROPN"
                 entities.append(Span(doc, word.i, word.i + 1, label="PERSON"))
         doc.ents = entities
+        chunks = [doc[word.i : word.i + 1] for word in doc if word.text == "saw"]
+        doc.noun_chunks_iterator = lambda doc: ((c.start, c.end, 0) for c in chunks)
         return doc
 
     pipeline = spacy.blank("en")
@@ -76,6 +78,7 @@ def test_pieces_of_a_word_take_its_part_of_speech(blank):
     assert found["text"].tolist() == ["It", " saw", " Hin", "a", " Ame", "en.", ""]
     assert found["pos"].tolist() == ["PROPN", "NOUN", "PROPN", "PROPN", "PROPN", "PROPN", ""]
     assert found["entity"].tolist() == [True, False, True, True, True, True, False]
+    assert found["noun_chunk"].tolist() == [False, True, False, False, False, False, False]
     assert found["entity"].dtype == found["noun_chunk"].dtype == bool
 
 

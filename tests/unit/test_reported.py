@@ -1,6 +1,7 @@
 """The paper's numbers are those of the paper, ours stand beside them, and only the same set-up is comparable."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from lethe.config import MethodConfig
+from lethe.config import MethodConfig, load_file
 from lethe.reported import (
     FULL,
     MAIN,
@@ -54,6 +55,11 @@ def test_reported_numbers_agree_with_each_other():
     for method_, k in {"GA": 52, "WGA": 49, "SatImp": 54, "SCN": 53, "ETW": 27}.items():
         p = ks_2samp(np.arange(400), np.arange(400) + k - 0.5).pvalue
         assert -np.log10(p) == pytest.approx(MAIN[method_][0], abs=6e-4)
+    # Typed in twice: nothing else holds the last column.
+    assert {name: row[3] for name, row in MAIN.items()} == {
+        **{"GA": 48.59, "WGA": 3.14, "SatImp": 19.65},
+        **{"SCN": 39.98, "ETW": 9.56},
+    }
     assert {(r.method, r.quantity, r.value, r.relation) for r in REPORTED if r.quantity not in METRICS} == {
         ("Imp", "AUC", 0.66, ""),
         ("ETW", MARGIN, 0.06, "≥"),
@@ -163,3 +169,20 @@ def test_each_place_has_its_own_verdict():
         "not comparable: starting model: made here from source gguf",
         "not comparable: split: forget05",
     ]
+
+
+def test_the_shipped_set_up_of_the_paper_is_comparable():
+    study = load_file(Path(__file__).resolve().parents[2] / "config" / "etw-tofu-llama32.yaml")
+    raw = study.model_dump(mode="json")
+    verdicts = {
+        (model, split): comparability(raw["benchmark"], raw["models"][model], split, raw["evaluation"]["limits"])
+        for model in study.models
+        for split in study.splits
+    }
+    assert [place for place, verdict in verdicts.items() if verdict == "yes"] == [("llama-3.2-1b", "forget10")]
+    assert study.splits == ["forget01", "forget05", "forget10"]
+    assert (study.unlearn.epochs, study.unlearn.batch_size, study.unlearn.learning_rate) == (10, 32, 1e-5)
+    assert len(study.seeds) == 3
+    grids = {name: method.sweep.get("strength") for name, method in study.methods.items()}
+    assert {name for name, grid in grids.items() if grid is None} == {"GA", "UNDIAL", "RMU"}
+    assert all((min(grid), max(grid)) == (0.01, 2.0) for grid in grids.values() if grid)

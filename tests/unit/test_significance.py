@@ -76,6 +76,15 @@ def test_the_family_is_all_methods_of_a_metric():
     assert list(family["holds"]) == ["lower", "not shown", "higher"]
 
 
+def test_signed_ranks_are_corrected_for_their_own_family():
+    etw = [1.0, 1.1, 1.3, 1.2, 1.4, 1.0]
+    others = {"A": [v + 1 + i / 10 for i, v in enumerate(etw)], "B": [v + (-1) ** i * i for i, v in enumerate(etw)]}
+    family = seed_table(runs({"ETW": etw} | others), "ETW").query("metric == 'delta_mu'")
+    assert family["wilcoxon_holm"].tolist() == pytest.approx(holm(family["wilcoxon_p"]))
+    assert family["wilcoxon_holm"].tolist() != pytest.approx(holm(family["t_p"]))
+    assert family["wilcoxon_holm"].iloc[0] == pytest.approx(2 * family["wilcoxon_p"].iloc[0])
+
+
 def test_too_few_or_undefined_pairs_say_so():
     one = seed_table(runs({"ETW": [1.0], "GA": [2.0]}), "ETW").iloc[0]
     assert one["mean_difference"] == -1.0
@@ -163,6 +172,23 @@ def test_sample_values_need_nothing_of_pandas_3(monkeypatch):
     prob = sample_values(table)["prob"]
     assert prob.isna().sum().sum() == 1
     assert np.isnan(prob.loc["s1", "GA"])  # not the mean of the other seed
+
+
+def test_samples_are_corrected_for_the_number_of_methods():
+    """The shift to NPO is shown by itself, but not among five comparisons."""
+    table, groups = samples(12)
+    etw = table[table["run"].str.startswith("ETW/")]
+    offsets = dict(zip(groups, [-0.01, -0.02, *([0.03] * 3), *([0.04] * 7)], strict=True))
+    weak = etw.assign(run=etw["run"].str.replace("ETW", "NPO"), prob=etw["prob"] + etw["sample"].map(offsets))
+    noise = np.random.default_rng(1).normal(0, 0.05, len(etw))
+    rest = [etw.assign(run=etw["run"].str.replace("ETW", f"X{i}"), prob=etw["prob"] + noise * i) for i in (1, 2, 3)]
+    alone = sample_table(pd.concat([table, weak]), groups, "ETW", bootstrap=200)
+    many = sample_table(pd.concat([table, weak, *rest]), groups, "ETW", bootstrap=200)
+    for result in (alone, many):
+        family = result[result["metric"] == "prob"]
+        assert family["holm"].tolist() == pytest.approx(holm(family["wilcoxon_p"]))
+    raw = many[(many["metric"] == "prob") & (many["other"] == "NPO")].iloc[0]
+    assert raw["holm"] > raw["wilcoxon_p"]
 
 
 def test_an_undefined_sample_is_counted():
