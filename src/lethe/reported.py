@@ -5,20 +5,18 @@ reading note on the paper gives them (§8 of our specification). Each is one run
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from lethe.config import MethodConfig, PromptConfig
 from lethe.listing import Column, Layout
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
 from lethe.roc import auc_table, definition
 from lethe.tables import heading, main_table, text
 from lethe.weightings.uniform import Uniform
-
-if TYPE_CHECKING:
-    from lethe.config import MethodConfig
 
 
 class Reported(NamedTuple):
@@ -47,11 +45,12 @@ RIVALS = ("SCN", "SCE", "SatImp", "Imp", "WGA", "TNPO")
 """The methods that the paper's ROC figure names beside ETW."""
 
 SPLIT = "forget10"
+MIN_K = 0.4  # open-unlearning's, behind its privacy leakage
 FULL = "open-unlearning/tofu_Llama-3.2-1B-Instruct_full"
 RETAIN = "open-unlearning/tofu_Llama-3.2-1B-Instruct_retain90"
 
 
-def our_names(methods: "Mapping[str, MethodConfig]") -> dict[str, str]:
+def our_names(methods: Mapping[str, MethodConfig]) -> dict[str, str]:
     """Name in the paper -> method of the study, for those that the study has.
 
     Names are the same but for capitals. The paper's GA is the exception: its small loss of utility shows that it has a
@@ -66,13 +65,14 @@ def our_names(methods: "Mapping[str, MethodConfig]") -> dict[str, str]:
     return found
 
 
-def comparability(benchmark: Mapping, model: Mapping, split: str, limits: Mapping[str, int]) -> str:
+def comparability(benchmark: Mapping, model: Mapping, split: str, evaluation: Mapping, prompt: Mapping) -> str:
     """`yes`, or `not comparable: <what differs>`.
 
     Args:
         benchmark, model: sections of the config.
         split: forget split.
-        limits: `evaluation.limits`.
+        evaluation: `limits` and `min_k` of that section.
+        prompt: section of the config.
     """
     differs = []
     if benchmark["name"] != "tofu":
@@ -88,22 +88,30 @@ def comparability(benchmark: Mapping, model: Mapping, split: str, limits: Mappin
         for what, here, there in (("starting", model["full"], FULL), ("retain", retain, RETAIN)):
             if here["repository"] != there:
                 differs.append(f"{what} model: {here['repository'] or 'not of the hub'}")
-    if limits:
+    if evaluation["limits"]:
         differs.append("not all rows are evaluated")
+    if evaluation["min_k"] != MIN_K:
+        differs.append(f"Min-K with k = {evaluation['min_k']:g}")
+    changed = [key for key, value in PromptConfig().model_dump().items() if prompt[key] != value]
+    if changed:
+        differs.append(f"prompt: {', '.join(changed)}")
     return f"not comparable: {'; '.join(differs)}" if differs else "yes"
 
 
 def with_verdicts(
-    table: pd.DataFrame, benchmark: Mapping, models: Mapping[str, Mapping], limits: Mapping[str, int]
+    table: pd.DataFrame, benchmark: Mapping, models: Mapping[str, Mapping], evaluation: Mapping, prompt: Mapping
 ) -> pd.DataFrame:
     """`reported_table` with a column comparable, the `comparability` of each row's model and split.
 
     Args:
         table: columns model and split.
-        benchmark, models, limits: sections `benchmark`, `models` and `evaluation.limits` of the config.
+        benchmark, models, evaluation, prompt: as for `comparability`; models by name.
     """
     places = list(zip(table["model"], table["split"], strict=True))
-    verdicts = {(model, split): comparability(benchmark, models[model], split, limits) for model, split in set(places)}
+    verdicts = {
+        (model, split): comparability(benchmark, models[model], split, evaluation, prompt)
+        for model, split in set(places)
+    }
     return table.assign(comparable=[verdicts[place] for place in places])
 
 

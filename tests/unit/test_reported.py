@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from lethe.config import MethodConfig, load_file
+from lethe.config import MethodConfig, PromptConfig, load_file
 from lethe.reported import (
     FULL,
     MAIN,
@@ -48,6 +48,10 @@ METHODS = {
 }
 
 
+WHOLE = {"limits": {}, "min_k": 0.4}
+PROMPT = PromptConfig().model_dump()
+
+
 def test_reported_numbers_agree_with_each_other():
     for fq, utility, aggregate, _ in MAIN.values():
         assert fq * utility == pytest.approx(aggregate, abs=0.005)  # Agg. = −log10 FQ × ΔMU, of rounded factors
@@ -76,7 +80,7 @@ def test_ga_is_matched_by_its_parts_and_others_by_name():
 
 
 def test_the_same_set_up_is_comparable():
-    assert comparability(TOFU, CHECKPOINTS, "forget10", {}) == "yes"
+    assert comparability(TOFU, CHECKPOINTS, "forget10", WHOLE, PROMPT) == "yes"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +98,13 @@ def test_the_same_set_up_is_comparable():
     ],
 )
 def test_what_differs_is_named(benchmark, change, split, limits, reason):
-    verdict = comparability(benchmark, copy.deepcopy(CHECKPOINTS) | change, split, limits)
+    verdict = comparability(benchmark, copy.deepcopy(CHECKPOINTS) | change, split, WHOLE | {"limits": limits}, PROMPT)
     assert verdict == f"not comparable: {reason}"
+
+
+def test_how_it_is_asked_and_judged_counts():
+    verdict = comparability(TOFU, CHECKPOINTS, "forget10", WHOLE | {"min_k": 0.2}, PROMPT | {"system": None})
+    assert verdict == "not comparable: Min-K with k = 0.2; prompt: system"
 
 
 @pytest.fixture
@@ -156,14 +165,16 @@ def test_ours_beside_theirs(tokens):
     assert shown.loc[("ETW", "delta_mu"), "ours"] == "−1.00"
     assert shown.loc[("SatImp", "neg_log10_fq"), "ours"] == "–"
     assert shown.loc[("ETW", MARGIN), "reported_text"] == "≥ 0.06"
-    verdicts = with_verdicts(table, TOFU, {"m": CHECKPOINTS}, {})
+    verdicts = with_verdicts(table, TOFU, {"m": CHECKPOINTS}, WHOLE, PROMPT)
     assert set(verdicts["comparable"]) == {"yes"}
     assert set(layout(names, "structural").columns) <= set(readable(verdicts))
 
 
 def test_each_place_has_its_own_verdict():
     table = pd.DataFrame({"model": ["a", "b", "a"], "split": ["forget10", "forget10", "forget05"]})
-    found = with_verdicts(table, TOFU, {"a": CHECKPOINTS, "b": {"source": "gguf"}}, {})["comparable"].tolist()
+    found = with_verdicts(table, TOFU, {"a": CHECKPOINTS, "b": {"source": "gguf"}}, WHOLE, PROMPT)[
+        "comparable"
+    ].tolist()
     assert found == [
         "yes",
         "not comparable: starting model: made here from source gguf",
@@ -175,7 +186,7 @@ def test_the_shipped_set_up_of_the_paper_is_comparable():
     study = load_file(Path(__file__).resolve().parents[2] / "config" / "etw-tofu-llama32.yaml")
     raw = study.model_dump(mode="json")
     verdicts = {
-        (model, split): comparability(raw["benchmark"], raw["models"][model], split, raw["evaluation"]["limits"])
+        (model, split): comparability(raw["benchmark"], raw["models"][model], split, raw["evaluation"], raw["prompt"])
         for model in study.models
         for split in study.splits
     }

@@ -336,7 +336,8 @@ rule etw_tab_reported:
         benchmark=section(STUDY.benchmark),
         models={name: section(model) for name, model in STUDY.models.items()},
         methods={name: section(method) for name, method in STUDY.methods.items()},
-        limits=dict(STUDY.evaluation.limits),
+        evaluation=STUDY.evaluation.model_dump(mode="json", include={"limits", "min_k"}),
+        prompt=section(STUDY.prompt),
         tried=TRIED,
         eos=STUDY.figures.eos,
     script:

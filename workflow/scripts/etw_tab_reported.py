@@ -20,7 +20,7 @@ auc = {
 table = reported_table(read_runs(snakemake.input.runs), listing.stacked(auc, ["model", "split"]), names)
 search = notes(read_chosen(snakemake.input.chosen), params.tried)
 listing.write(
-    readable(with_verdicts(table, params.benchmark, params.models, params.limits)),
+    readable(with_verdicts(table, params.benchmark, params.models, params.evaluation, params.prompt)),
     Path(snakemake.output.csv).with_suffix(""),
     layout(names, params.eos, search),
     provenance(snakemake.config),

@@ -60,8 +60,8 @@ class FiguresConfig(Section):
     )
     eos: Literal["structural", "drop"] = Field(
         "structural",
-        description="End tokens in AUCs, correlations, histograms and bounds: structural, as they are part of the loss, or "
-        "left out.",
+        description="End tokens in AUCs, correlations, histograms and bounds: structural, as they are part of the "
+        "loss, or left out.",
     )
     samples: list[str] = Field(
         [],
