@@ -27,10 +27,11 @@ def weightings_of(methods: "Mapping[str, MethodConfig]") -> dict[str, Weighting]
     """Every weighting of a study once, by the first method that has it, with the keys of it that are swept."""
     found: dict[str, Weighting] = {}
     for name, method in methods.items():
-        swept = [key.removeprefix("weighting.") for key in method.sweep if key.startswith("weighting.")]
-        for variant in method.points().values() or [method]:
-            values = variant.weighting.model_dump(mode="json")
-            label = f"{name} ({', '.join(f'{key}={values[key]}' for key in swept)})" if swept else name
+        for point, variant in (method.points() or {"": method}).items():
+            # A point's id has a part for each swept key, in their order.
+            parts = zip(method.sweep, point.split(",") if point else [], strict=True)
+            own = ", ".join(part for key, part in parts if key.startswith("weighting."))
+            label = f"{name} ({own})" if own else name
             if variant.weighting not in found.values():
                 found[label] = variant.weighting
     return found

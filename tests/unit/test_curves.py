@@ -25,7 +25,7 @@ METHODS = {
     "TNPO": method("tnpo"),
     "SCN": method("spacy_nouns"),
     "MI": method("mutual_information"),
-    "Variance": method({"spread": {"form": "variance"}}),
+    "Variance": method({"spread": {"form": "variance"}}, sweep={"weighting.form.temperature": [1.0, 3.0]}),
     "tried": method("satimp", sweep={"weighting.beta1": [5.0, 4.0], "strength": [1.0, 2.0]}),
 }
 
@@ -47,7 +47,8 @@ def test_the_rest_is_named_with_the_reason():
     assert text == (
         "Left out is what does not depend on the model (GA, SCN); what needs the entropy at T = 7, not in "
         "finetune_temperatures (Raw7); what compares the model with itself as long as nothing is unlearned (TNPO); "
-        "what is made of what is not recorded while fine-tuning (MI, Variance)."
+        "what is made of what is not recorded while fine-tuning (MI, Variance "
+        "(temperature=1.0), Variance (temperature=3.0))."
     )
     assert left_out({"WGA": method("confidence")}, [1.0]) == ""
 
