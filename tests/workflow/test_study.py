@@ -158,8 +158,9 @@ def test_a_metric_setting_measures_nothing_again(copy):
     assert "evaluate" in jobs
     assert "finetune" not in jobs
     # A search judges by metrics, so what it chose may change; nothing else is trained or measured again.
-    assert {job["method"] for job in jobs["unlearn"]} == {"ETW"}
-    assert {job["run"] for job in jobs["measure"]} == {"forget10/ETW/seed0"}
+    swept = {name for name, method in copy.config["methods"].items() if "sweep" in method}
+    assert {job["method"] for job in jobs["unlearn"]} == swept == {"ETW", "Margin"}
+    assert {job["run"] for job in jobs["measure"]} == {f"forget10/{name}/seed0" for name in swept}
 
 
 def test_a_new_label_source_trains_nothing_that_does_not_read_it(copy):
