@@ -14,15 +14,21 @@ PASS = 0.05
 
 
 def lowest_aggregate(runs: pd.DataFrame) -> tuple[object, str]:
-    """Lowest Agg. among the runs that have one; else lowest −log10 FQ.
+    """Lowest Agg., or a run that loses no utility and forgets no worse; without any Agg., lowest −log10 FQ.
 
-    Runs without loss of utility have no Agg.: were it set to 0, doing nothing would win.
+    A run without loss of utility has no Agg.: were it set to 0, doing nothing would win. But what forgets at least as
+    well for nothing must not lose to what has a price.
     """
     defined = runs[np.isfinite(runs["aggregate"])]
-    if len(defined):
-        return defined["aggregate"].idxmin(), "lowest Agg."
-    index, why = lowest_neg_log10_fq(runs)
-    return index, f"Agg. undefined everywhere: {why}"
+    if defined.empty:
+        index, why = lowest_neg_log10_fq(runs)
+        return index, f"Agg. undefined everywhere: {why}"
+    index = defined["aggregate"].idxmin()
+    free = runs[(runs["delta_mu"] <= 0) & (runs["neg_log10_fq"] <= runs.loc[index, "neg_log10_fq"])]
+    if len(free):
+        order = free.sort_values(["neg_log10_fq", "delta_mu"], kind="stable")
+        return order.index[0], "no utility lost, and forgets no worse than the run of lowest Agg."
+    return index, "lowest Agg."
 
 
 def lowest_neg_log10_fq(runs: pd.DataFrame) -> tuple[object, str]:

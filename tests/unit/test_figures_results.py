@@ -595,7 +595,7 @@ def test_trajectories_say_what_really_made_an_epoch_best():
     assert title == "one path per seed; best: Agg. undefined everywhere, so lowest −log₁₀ FQ"
     mixed = runs.assign(aggregate=runs["aggregate"].where(runs["method"] == "GA"))
     title = paths(mixed, ["GA", "ETW"]).legends[0].get_title().get_text()
-    assert title == "one path per seed; best: lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined"
+    assert title == "one path per seed; best: lowest Agg., unless another loses no utility and forgets no worse"
     assert etw_trajectories.best_epochs(mixed).groupby("method")["why"].unique().map(list).to_dict() == {
         "GA": ["lowest Agg."],
         "ETW": ["Agg. undefined everywhere: lowest −log10 FQ"],

@@ -22,6 +22,7 @@ def rows() -> pd.DataFrame:
             "model_utility": [0.5, 0.4, np.nan, 0.5, 0.3],
             "neg_log10_fq": [2.0, 1.0, 0.1, np.inf, 0.5],
             "aggregate": [3.0, np.nan, 0.1, 0.2, 4.0],
+            "delta_mu": [1.5, np.nan, 1.0, np.nan, 8.0],
             "forget_quality": [0.01, 0.1, 0.8, 0.0, 0.32],
         },
         index=[10, 11, 12, 13, 14],

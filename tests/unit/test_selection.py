@@ -17,7 +17,7 @@ NAN = math.nan
 def runs(index=None, **columns) -> pd.DataFrame:
     """One row per point a, b, c, …; metrics that are not given are undefined."""
     (count,) = {len(values) for values in columns.values()}
-    metrics = ("aggregate", "neg_log10_fq", "forget_quality", "model_utility")
+    metrics = ("aggregate", "delta_mu", "neg_log10_fq", "forget_quality", "model_utility")
     table = {name: np.array(columns.get(name, [NAN] * count), dtype=float) for name in metrics}
     return pd.DataFrame({"point": list("abcdefg"[:count]), **table}, index=index)
 
@@ -35,8 +35,19 @@ def test_lowest_aggregate():
     assert why == "lowest Agg."
 
 
-def test_an_undefined_aggregate_never_wins_over_a_defined_one():
+def test_an_aggregate_that_is_undefined_for_another_reason_does_not_win():
     assert chosen("lowest_aggregate", aggregate=[NAN, 50.0, NAN], neg_log10_fq=[0.0, 9.0, 0.1]) == "b"
+
+
+def test_what_forgets_as_well_for_nothing_wins():
+    columns = {"aggregate": [0.1, NAN, NAN, 9.0], "neg_log10_fq": [0.4, 0.4, 0.4, 0.1]}
+    point, why = select(runs(**columns, delta_mu=[0.2, -0.1, -2.0, 90.0]), "lowest_aggregate")
+    assert point == "c"  # of two that forget alike, the one with more utility
+    assert "no utility lost" in why
+    columns["neg_log10_fq"] = [0.4, 0.5, 0.3, 0.1]
+    assert chosen("lowest_aggregate", **columns, delta_mu=[0.2, -0.1, 0.0, 90.0]) == "c"
+    columns["neg_log10_fq"] = [0.4, 0.5, 0.6, 0.1]
+    assert chosen("lowest_aggregate", **columns, delta_mu=[0.2, -0.1, -2.0, 90.0]) == "a"
 
 
 def test_without_any_aggregate_forget_quality_decides():

@@ -22,7 +22,7 @@ from lethe.io import require
 from lethe.selection import PASS, RULES
 
 X, Y = "model_utility", "neg_log10_fq"
-JUDGED = ("aggregate", "forget_quality")
+JUDGED = ("aggregate", "delta_mu", "forget_quality")
 """Columns beside utility and −log10 FQ that selection rules read."""
 
 PASS_HEIGHT = -math.log10(PASS)
@@ -33,7 +33,7 @@ UTILITY, QUALITY = "Model utility (higher is better)", "−log₁₀ forget qual
 NAMED = 3  # methods that a note on undefined rows names
 
 RULE_WORDS = {
-    "lowest_aggregate": "lowest Agg., or lowest −log₁₀ FQ if Agg. is undefined",
+    "lowest_aggregate": "lowest Agg., unless another loses no utility and forgets no worse",
     "lowest_neg_log10_fq": "lowest −log₁₀ FQ",
     "highest_utility_among_forgotten": f"highest utility with p > {PASS}, or lowest −log₁₀ FQ if there is none",
 }
