@@ -81,6 +81,9 @@ def test_rules_name_the_modules_that_their_scripts_import(tmp_path):
 
 
 def test_a_missing_label_file_stops_before_anything_runs(tmp_path):
+    refusals = tmp_path / "data" / "tofu" / "idontknow.txt"  # the study's other file is there
+    refusals.parent.mkdir(parents=True)
+    refusals.touch()
     done = subprocess.run(
         [
             "snakemake",
