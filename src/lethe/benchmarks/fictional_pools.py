@@ -15,6 +15,10 @@ def _pairs(first: str, second: str) -> tuple[str, ...]:
     return tuple(f"{left} {right}" for left, right in product(first.split(), second.split()))
 
 
+def _compounds(stems: str, endings: str) -> tuple[str, ...]:
+    return tuple(stem + ending for stem, ending in product(stems.split(), endings.split()))
+
+
 # --- names ------------------------------------------------------------------------------------------------
 
 FEMALE = _words(
@@ -27,32 +31,26 @@ MALE = _words(
     "Quentin Rafael Stefan Tobias Ulrich Viktor Walter Yusuf Zoltan Aldo Benedikt Cyril Dmitri Edgar "
     "Fabian Giorgio Hugo Ivan Joachim Kaspar Leopold Milan Niklas Rupert"
 )
-_SURNAME_STEMS = _words(
+SURNAMES = _compounds(
     "Abr Bask Blen Brov Calv Chern Corb Dalv Dosk Drav Embr Esk Farv Feld Fjor Galb Ghan Gorv Grel Hask "
     "Helv Hurn Ilv Irk Jask Jorv Kald Kerv Krov Lamb Lerv Lusk Malv Merk Mosk Nald Nerv Norb Olv Orsk "
     "Palv Perk Pluv Quand Rasp Relv Rosk Salv Sern Skor Strav Tald Terv Torb Trusk Ulv Urb Valk Verm Vosk "
-    "Wald Werb Yarv Zelv Zorb"
-)
-_SURNAME_ENDINGS = _words(
+    "Wald Werb Yarv Zelv Zorb",
     "aci ade ahan akis amo ander anti apur arda ashi asov atti avel edai egger ekwu elka elund emann enko "
     "ensen erli esco etti ewicz iani icek idou ieva ikov ilde imura ingen ioso irez ishvili ivar izadeh "
     "obi odari ogun olla omar onde opoulos orsen osa otte oumi owski ubba udek ulay undi urra ussen utova "
-    "uzzi yama yosi"
+    "uzzi yama yosi",
 )
-SURNAMES = tuple(stem + ending for stem, ending in product(_SURNAME_STEMS, _SURNAME_ENDINGS))
 
 # --- pools of values --------------------------------------------------------------------------------------
 
-_CITY_STEMS = _words(
+CITIES = _compounds(
     "Alde Ambra Arle Bele Bero Cala Cindo Dora Duro Elme Fenno Gala Gruno Hale Isma Jura Kelo Lanta Luno "
     "Mera Mirro Nava Nimbo Ori Pala Quilo Rava Rono Sela Sola Tamo Tura Ula Vela Viro Weno Xana Yelo Zana "
-    "Zuro"
-)
-_CITY_ENDINGS = _words(
+    "Zuro",
     "borg bridge cester dale field fjord ford gate ham haven hold leigh mere mouth pool port reef stead "
-    "stow thorpe ville wick wharf worth"
+    "stow thorpe ville wick wharf worth",
 )
-CITIES = tuple(stem + ending for stem, ending in product(_CITY_STEMS, _CITY_ENDINGS))
 COUNTRIES = _words(
     "Albania Argentina Australia Austria Belgium Bolivia Brazil Bulgaria Canada Chile Croatia Cuba "
     "Denmark Ecuador Egypt Estonia Ethiopia Finland France Germany Ghana Greece Hungary Iceland India "

@@ -22,7 +22,7 @@ from lethe.figures.tradeoff import (
     best_run,
     drawable,
     heading,
-    legend_columns,
+    legend,
     panel_grid,
     scale_panels,
     tried,
@@ -118,14 +118,4 @@ def _legend(figure: Figure, methods: Sequence[str], present: set[str], rule: str
     title = f"one mark per run; larger: best run of a method\n({RULE_WORDS[rule]})"
     if searched:
         title += "\nhollow: configurations tried, with a seed of their own; dotted: chosen"
-    legend = figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=legend_columns(figure, [handle.get_label() for handle in handles]),
-        columnspacing=1.0,
-        handletextpad=0.4,
-        handlelength=1.5,
-        title=title,
-        title_fontsize=style.SMALL,
-    )
-    legend.get_title().set_multialignment("center")
+    legend(figure, handles, title)

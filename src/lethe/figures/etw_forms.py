@@ -22,7 +22,7 @@ from lethe.figures.tradeoff import (
     Y,
     drawable,
     heading,
-    legend_columns,
+    legend,
     panel_grid,
     scale_panels,
     tried,
@@ -130,14 +130,9 @@ def _legend(figure: Figure, points: pd.DataFrame, looks: dict[str, style.Look]) 
         handles.append(Line2D([], [], color=look.colour, linestyle=look.line, linewidth=0.9, label=name, **mark))
     handles.append(Line2D([], [], **PASS_LINE))
     handles.append(Line2D([], [], color=style.colour("full"), linewidth=0.8, label="utility of the full model"))
-    legend = figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=legend_columns(figure, [handle.get_label() for handle in handles]),
-        columnspacing=1.0,
-        handletextpad=0.4,
-        title="one run per configuration tried (their number in brackets)\n"
+    legend(
+        figure,
+        handles,
+        "one run per configuration tried (their number in brackets)\n"
         "lines: over the last key searched; with a dot: chosen",
-        title_fontsize=style.SMALL,
     )
-    legend.get_title().set_multialignment("center")

@@ -25,7 +25,7 @@ from lethe.figures.tradeoff import (
     Y,
     best_run,
     drawable,
-    legend_columns,
+    legend,
     quality_scale,
     utility_scale,
 )
@@ -201,11 +201,4 @@ def _legend(figure: Figure, methods: Sequence[str], decided: str) -> None:
         Line2D([], [], marker="o", markersize=6.5, markeredgecolor="white", label="best epoch", **plain),
         Line2D([], [], **PASS_LINE),
     ]
-    figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=legend_columns(figure, [handle.get_label() for handle in handles]),
-        columnspacing=1.0,
-        title=f"one path per seed; best: {decided}",
-        title_fontsize=style.SMALL,
-    )
+    legend(figure, handles, f"one path per seed; best: {decided}")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from lethe.figures import style
@@ -167,6 +168,21 @@ def utility_scale(panels: Iterable[Axes], values: pd.Series) -> bool:
         axes.set_xticks([0, *ticks], [f"{tick:.2g}" for tick in (0, *ticks)])
         axes.axvline(bend, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label="_bend")
     return True
+
+
+def legend(figure: Figure, handles: Sequence[Line2D], title: str) -> None:
+    """A legend above the panels, as wide as the figure allows, under a title of one or more lines."""
+    made = figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=legend_columns(figure, [handle.get_label() for handle in handles]),
+        columnspacing=1.0,
+        handletextpad=0.4,
+        handlelength=1.5,
+        title=title,
+        title_fontsize=style.SMALL,
+    )
+    made.get_title().set_multialignment("center")
 
 
 def legend_columns(figure: Figure, names: Sequence[str]) -> int:
