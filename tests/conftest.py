@@ -7,6 +7,8 @@ import copy
 
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import select
@@ -58,3 +60,34 @@ def scored(records, sharp, encoder):
     rows = select(records, "full", "forget10")
     table = annotate(token_table(encoder, rows), rows, {"gold": GoldLabels(source="gold")})
     return score_table(sharp, encoder, rows, table, [1.0, 2.0], None)
+
+
+@pytest.fixture(scope="session")
+def fits_page():
+    """Assert that a figure fits a page, that its text can be read there, and that nothing is cut off."""
+
+    def check(figure: Figure) -> None:
+        width, height = figure.get_size_inches()
+        assert width <= 6.51
+        assert height <= 11.5
+        shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+        assert min(text.get_fontsize() for text in shown) >= 7
+        box = figure.get_tightbbox()  # inches, of all that is drawn
+        assert min(box.x0, box.y0) >= -0.02
+        assert box.x1 <= width + 0.02
+        assert box.y1 <= height + 0.02
+
+    return check
+
+
+@pytest.fixture
+def ranked_once(monkeypatch):
+    """Scores that a module ranks while a function of it runs, in order: `ranked_once(module, run) -> names`."""
+
+    def count(module, run) -> list[str]:
+        seen, ranking = [], module.ranking
+        monkeypatch.setattr(module, "ranking", lambda table, score: [seen.append(score), ranking(table, score)][1])
+        run()
+        return seen
+
+    return count

@@ -7,7 +7,7 @@ from scipy.stats import pearsonr, pointbiserialr, rankdata, spearmanr
 
 from lethe import correlation
 from lethe.correlation import correlation_table, layout, resampled_pearson, score_names, with_masks
-from lethe.roc import auc_table, definition, ranking
+from lethe.roc import auc_table, definition
 
 
 def tokens(samples: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -64,12 +64,11 @@ def test_groups_are_drawn_whole_for_every_statistic():
     assert (row["samples"], row["clusters"]) == (30, 10)
 
 
-def test_a_score_is_ranked_once_for_all_label_sources(monkeypatch):
-    seen = []
-    monkeypatch.setattr(correlation, "ranking", lambda table, score: [seen.append(score), ranking(table, score)][1])
+def test_a_score_is_ranked_once_for_all_label_sources(ranked_once):
     table = tokens().assign(informative_other=lambda t: ~t["informative_gold"])
-    correlation_table(table, ["gold", "other"], ["weight_WGA", "entropy_T1.0"], bootstrap=0)
-    assert seen == ["weight_WGA", "entropy_T1.0"]
+    assert ranked_once(
+        correlation, lambda: correlation_table(table, ["gold", "other"], ["weight_WGA", "entropy_T1.0"], bootstrap=0)
+    ) == ["weight_WGA", "entropy_T1.0"]
 
 
 def test_every_definition_of_scn_is_a_score_where_the_answers_are_parsed():

@@ -169,20 +169,8 @@ def test_drawing_leaves_the_callers_matplotlib_alone(tokens):
 
 
 @pytest.mark.parametrize("name", ["fig2", "fig3", "fig4", "fig6", "training"])
-def test_page_width_and_no_text_below_seven_points(figures, name):
-    assert figures[name].get_figwidth() <= 6.51
-    assert smallest(figures[name]) >= 7
-
-
-@pytest.mark.parametrize("name", ["fig2", "fig3", "fig4", "fig6", "training"])
-def test_no_text_is_cut_off_by_the_edge(figures, name):
-    figure = figures[name]
-    box = figure.get_tightbbox()  # inches, of all that is drawn
-    width, height = figure.get_size_inches()
-    assert box.x0 >= -0.02
-    assert box.y0 >= -0.02
-    assert box.x1 <= width + 0.02
-    assert box.y1 <= height + 0.02
+def test_page_width_readable_text_and_nothing_cut_off(figures, name, fits_page):
+    fits_page(figures[name])
 
 
 def test_a_method_has_the_same_colour_in_every_figure(figures):

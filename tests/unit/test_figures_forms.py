@@ -125,15 +125,8 @@ def test_a_column_that_is_missing_is_named(points):
 
 
 @pytest.mark.filterwarnings("error")
-def test_page_width_readable_text_and_nothing_cut_off(points):
+def test_page_width_readable_text_and_nothing_cut_off(points, fits_page):
     many = pd.concat(points.assign(split=split, model=m) for m in ("1B", "3B") for split in ("forget01", "forget10"))
     for table in (points, many, points.assign(neg_log10_fq=np.nan)):
         figure = etw_forms.draw(table, METHODS)
-        width, height = figure.get_size_inches()
-        assert width <= 6.51
-        shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-        assert min(text.get_fontsize() for text in shown) >= 7
-        box = figure.get_tightbbox()
-        assert min(box.x0, box.y0) >= -0.02
-        assert box.x1 <= width + 0.02
-        assert box.y1 <= height + 0.02
+        fits_page(figure)

@@ -188,18 +188,8 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_page_width_smallest_text_and_nothing_cut_off(figures, name):
-    figure = figures[name]
-    width, height = figure.get_size_inches()
-    assert width <= 6.51
-    assert height <= 11.5
-    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-    assert min(text.get_fontsize() for text in shown) >= 7
-    box = figure.get_tightbbox()
-    assert box.x0 >= -0.02
-    assert box.y0 >= -0.02
-    assert box.x1 <= width + 0.08
-    assert box.y1 <= height + 0.02
+def test_page_width_smallest_text_and_nothing_cut_off(figures, name, fits_page):
+    fits_page(figures[name])
 
 
 # --- Fig. 3 and what Fig. 7 has of it ---

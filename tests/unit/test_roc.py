@@ -198,12 +198,12 @@ def test_groups_are_drawn_whole():
         auc_table(table(), ["gold"], ["entropy_T1.0"], cluster="group")
 
 
-def test_a_score_is_ranked_once_for_all_label_sources(monkeypatch):
-    seen = []
-    monkeypatch.setattr(roc, "ranking", lambda tokens, score: [seen.append(score), ranking(tokens, score)][1])
+def test_a_score_is_ranked_once_for_all_label_sources(ranked_once):
     tokens = table().assign(informative_other=lambda t: ~t["informative_gold"])
-    auc_table(tokens, ["gold", "other"], ["weight_WGA", "logprob"], bootstrap=0)
-    assert seen == ["weight_WGA", "logprob"]
+    assert ranked_once(roc, lambda: auc_table(tokens, ["gold", "other"], ["weight_WGA", "logprob"], bootstrap=0)) == [
+        "weight_WGA",
+        "logprob",
+    ]
 
 
 @pytest.mark.parametrize("eos", ["structural", "drop"])
