@@ -56,7 +56,7 @@ def test_the_starting_model_is_looked_at_while_it_is_fine_tuned_and_a_retain_mod
         data: pd.read_parquet(results(finished) / f"finetune/nano/{data}/epochs.parquet")
         for data in ("full", "retain90")
     }
-    assert epochs["full"]["epoch"].unique().tolist() == [0, 1, 2]
+    assert epochs["full"]["epoch"].unique().tolist() == list(range(finished.config["finetune"]["epochs"] + 1))
     assert epochs["retain90"].empty
 
 
