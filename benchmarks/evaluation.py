@@ -1,8 +1,8 @@
 """What an evaluation costs, phase by phase, and how far it is from the least that could be done.
 
-Lethe: `lethe.measure.measure` and `lethe.metrics`: each prompt once for all its answers, rows of a length together,
-the vocabulary at answer positions only. Plain is how locuslab/open-unlearning scores answers, written anew from its
-description: each answer with its prompt from the start, in unsorted batches of 32, padded on the right, logits of
+Lethe: `lethe.evaluation.measure.measure` and `lethe.metrics`: each prompt once for all its answers, rows of a length
+together, the vocabulary at answer positions only. Plain is how locuslab/open-unlearning scores answers, written anew from
+its description: each answer with its prompt from the start, in unsorted batches of 32, padded on the right, logits of
 all positions, cross-entropy on the transposed layout. Two things are in the plain way's favour: it runs each
 answer once, where the framework runs some up to nine times, and it only takes the mean loss, while Lethe's pass
 also gives arg-max hits and the moments that Min-K++ needs.
@@ -34,15 +34,15 @@ from measure_peak import (
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from lethe import models
 from lethe.benchmarks import BENCHMARKS
 from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig, FictionalConfig, PromptConfig, ScratchConfig, TofuConfig
-from lethe.device import autocast, autocast_dtype
-from lethe.evaluation_sets import evaluation_sets
-from lethe.measure import GENERATED_SETS, answers_of, measure
+from lethe.evaluation.measure import GENERATED_SETS, answers_of, measure
+from lethe.evaluation.sets import evaluation_sets
 from lethe.metrics.summary import Measured, samples, summarise
-from lethe.prompts import Encoder
+from lethe.models.device import autocast, autocast_dtype
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 
 SPLIT = "forget10"
 ANSWER = ["set", "sample", "kind", "index"]

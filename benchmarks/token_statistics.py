@@ -1,6 +1,6 @@
 """What Lethe's kernel saves: log-probability and entropy per token without the [tokens × vocabulary] logits.
 
-Lethe: `lethe.statistics.token_statistics`, chunk by chunk, recomputed in the backward pass. Plain: the logits
+Lethe: `lethe.methods.kernel.token_statistics`, chunk by chunk, recomputed in the backward pass. Plain: the logits
 whole, log-softmax, gather, entropy, automatic differentiation. Both get the same hidden states, head and random
 upstream gradients (ones would hide an error of the kind of Liger-Kernel #1298). Entropy at T = 1 is used in two
 ways: as a weight, through which nothing is back-propagated (ETW, arXiv 2604.17785), and differentiated too.
@@ -26,7 +26,7 @@ from measure_peak import (
     relative_difference,
 )
 
-from lethe.statistics import token_statistics
+from lethe.methods.kernel import token_statistics
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2}

@@ -42,14 +42,14 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from lethe.config import MethodConfig, TrainingConfig
-from lethe.device import autocast, autocast_dtype, seed_everything
-from lethe.forward import Question, score_answers
-from lethe.kept import kept_for, layer_of
-from lethe.prompts import Example
-from lethe.reference import compute
-from lethe.starting import Refusals, Starting
-from lethe.train import Context, make_optimizer
-from lethe.unlearn import Unlearning
+from lethe.models.device import autocast, autocast_dtype, seed_everything
+from lethe.models.forward import Question, score_answers
+from lethe.models.prompts import Example
+from lethe.training.kept import kept_for, layer_of
+from lethe.training.loop import Context, make_optimizer
+from lethe.training.reference import compute
+from lethe.training.starting import Refusals, Starting
+from lethe.training.unlearn import Unlearning
 
 METHODS = tuple(plain_losses.FORGET)
 BASE = "GradDiff"

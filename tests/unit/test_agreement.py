@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from lethe.agreement import agreement_table, layout
+from lethe.tables.agreement import agreement_table, layout
 
 
 def tokens(**labels) -> pd.DataFrame:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from lethe import models
 from lethe.benchmarks.records import select
 from lethe.config import PromptConfig, ScratchConfig
+from lethe.models.sources import sources as models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -225,7 +225,7 @@ def test_forget_gradients_of_both_ways_agree(name, monkeypatch):
     """Without the retain term, beside which small weights would not show in the gradient norm; ETW at T = 0.3.
 
     There the plain way's entropies are the less exact ones: torch's fp32 log-softmax loses the small shares beside a
-    certain word (`lethe.statistics.log_softmax`).
+    certain word (`lethe.methods.kernel.log_softmax`).
     """
     whole = unlearn_step.Problem.method
     alone = {"retain_strength": 0.0}

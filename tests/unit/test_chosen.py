@@ -2,8 +2,8 @@
 
 import pytest
 
-from lethe.chosen import notes, read_chosen, resolved
 from lethe.config import MethodConfig
+from lethe.evaluation.chosen import notes, read_chosen, resolved
 from lethe.io import write_json
 from lethe.selection import RULES
 

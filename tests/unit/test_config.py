@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from lethe import config
 from lethe.errors import ConfigError
-from lethe.forms import FORMS, TopKEntropy, Variance
+from lethe.methods.forms import FORMS, TopKEntropy, Variance
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS

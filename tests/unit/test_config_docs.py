@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from lethe.config import FictionalConfig, Section, Study
 from lethe.config.docs import BEGIN, END, sections, tables, updated
 from lethe.errors import InputError
-from lethe.forms import FORMS
+from lethe.methods.forms import FORMS
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lethe.cost import cost_table, layout
+from lethe.tables.cost import cost_table, layout
 
 
 def log(method: str, seed: int, seconds: list[float], peak: list[float], model: str = "m") -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from lethe.analysis.curves import Curve, curves, left_out, why_not
 from lethe.config import MethodConfig
-from lethe.curves import Curve, curves, left_out, why_not
 from lethe.weightings import WEIGHTINGS
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.satimp import SatImp

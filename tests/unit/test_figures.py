@@ -12,10 +12,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lethe.correlation import correlation_table
+from lethe.analysis.auc import auc_table
 from lethe.errors import InputError
 from lethe.figures import etw_fig2, etw_fig3, etw_fig4, etw_fig6, style, token_text, training
-from lethe.roc import auc_table
+from lethe.tables.correlation import correlation_table
 
 METHODS = ["GA", "WGA", "SCN", "ETW", "Mine"]
 SPLITS = ["forget01", "forget10"]

@@ -13,12 +13,12 @@ from scipy.stats import entropy as scipy_entropy
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from lethe import bounds
+from lethe.analysis import bounds
+from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens, token_text
 from lethe.benchmarks.records import select
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
 from lethe.io import write_json
-from lethe.next_tokens import choose_positions, choose_sample, next_tokens, token_text
 
 TEMPERATURES = [0.5, 2.0]
 
@@ -291,7 +291,7 @@ def test_next_tokens_of_the_whole_vocabulary_sum_to_one(sharp, encoder, record):
 
 
 def test_next_tokens_in_chunks_are_the_same(distribution, sharp, encoder, record, monkeypatch):
-    monkeypatch.setattr("lethe.next_tokens.chunk_rows", lambda vocabulary: 3)
+    monkeypatch.setattr("lethe.analysis.next_tokens.chunk_rows", lambda vocabulary: 3)
     pd.testing.assert_frame_equal(next_tokens(sharp, encoder, record, 4), distribution, rtol=1e-5)
 
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from lethe import config
 from lethe.config import MethodConfig
 from lethe.errors import ConfigError
-from lethe.forms import (
+from lethe.methods.contract import TokenBatch
+from lethe.methods.forms import (
     FORMS,
     CollisionEntropy,
     Form,
@@ -22,7 +23,6 @@ from lethe.forms import (
     Varentropy,
     Variance,
 )
-from lethe.method import TokenBatch
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.raw_spread import RawSpread

@@ -13,7 +13,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from lethe.forward import Cost, Question, generate, score_answers
+from lethe.models.forward import Cost, Question, generate, score_answers
 
 VOCABULARY, CONTEXT = 64, 64
 

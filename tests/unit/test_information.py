@@ -3,9 +3,9 @@
 import pytest
 
 from lethe.config import MethodConfig
-from lethe.information import SOURCES, information_table, layout
-from lethe.listing import escape_latex
 from lethe.objectives import OBJECTIVES
+from lethe.tables.information import SOURCES, information_table, layout
+from lethe.tables.render import escape_latex
 from lethe.weightings import WEIGHTINGS
 
 
@@ -86,7 +86,7 @@ def test_a_sweep_shows_all_its_values():
 def test_every_weighting_fits_the_table(name):
     cls = WEIGHTINGS[name]
     assert set(cls.information) <= {*SOURCES, "none"}
-    assert escape_latex(cls.__doc__.strip().splitlines()[0]).isascii()  # else: a sign for lethe.listing.SIGNS
+    assert escape_latex(cls.__doc__.strip().splitlines()[0]).isascii()  # else: a sign for lethe.tables.render.SIGNS
 
 
 def test_the_layout_fits_the_table(table):

@@ -12,9 +12,7 @@ from transformers import GenerationConfig
 from lethe.benchmarks.records import Record, select
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
-from lethe.evaluation_sets import epoch_sets, evaluation_sets, restrict
-from lethe.forms import TopKEntropy, Variance
-from lethe.measure import (
+from lethe.evaluation.measure import (
     answers_of,
     end_tokens,
     measure,
@@ -23,8 +21,10 @@ from lethe.measure import (
     no_generations,
     score_table,
 )
+from lethe.evaluation.sets import epoch_sets, evaluation_sets, restrict
+from lethe.methods.forms import TopKEntropy, Variance
 from lethe.metrics.answers import GENERATION_COLUMNS, TOKEN_COLUMNS
-from lethe.tokens import token_table
+from lethe.tokens.table import token_table
 
 SCORES = {"logprob", "greedy", "mean_logprob", "std_logprob"}
 

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 
-from lethe.curves import Curve
+from lethe.analysis.curves import Curve
+from lethe.analysis.memorisation import auc_by_epoch
 from lethe.errors import InputError
 from lethe.figures import etw_memorisation, style
-from lethe.memorisation import auc_by_epoch
-from lethe.tokens import considered
+from lethe.tokens.table import considered
 from lethe.weightings.confidence import Confidence
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.importance import Importance

@@ -19,10 +19,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from lethe import models, states
 from lethe.benchmarks.records import Record, select
 from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
+from lethe.models.sources import sources as models
+from lethe.models.sources import states
 
 SIZES = {
     "vocab_size": 64,

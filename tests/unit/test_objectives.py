@@ -14,8 +14,9 @@ import torch
 from pydantic import ValidationError
 from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
-from lethe.forms import FORMS
-from lethe.method import ForgetTokens, Objective, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
+from lethe.methods.forms import FORMS
+from lethe.methods.kernel import token_statistics
 from lethe.objectives import OBJECTIVES
 from lethe.objectives.ascent import Ascent
 from lethe.objectives.idk_dpo import IdkDPO
@@ -28,7 +29,6 @@ from lethe.retain.embed_diff import EmbedDiff
 from lethe.retain.kl import KL
 from lethe.retain.nll import NLL
 from lethe.retain.none import NoRetain
-from lethe.statistics import token_statistics
 from lethe.weightings import WEIGHTINGS
 from lethe.weightings.tnpo import TNPO
 

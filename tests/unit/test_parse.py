@@ -5,12 +5,12 @@ import re
 import pandas as pd
 import pytest
 
-import lethe.parse
+import lethe.tokens.parse
 from lethe.benchmarks.records import Record, select
 from lethe.errors import InputError
 from lethe.labels.spacy import load_pipeline
-from lethe.parse import parse
-from lethe.tokens import token_table
+from lethe.tokens.parse import parse
+from lethe.tokens.table import token_table
 from lethe.weightings.spacy_entities import SpacyEntities
 from lethe.weightings.spacy_nouns import SpacyNouns
 
@@ -65,7 +65,7 @@ def blank(monkeypatch):
 
     pipeline = spacy.blank("en")
     pipeline.add_pipe("capitals")
-    monkeypatch.setattr(lethe.parse, "load_pipeline", lambda model: pipeline)
+    monkeypatch.setattr(lethe.tokens.parse, "load_pipeline", lambda model: pipeline)
     return pipeline
 
 

@@ -10,10 +10,10 @@ import torch
 from lethe import weightings
 from lethe.benchmarks.records import select
 from lethe.config import load
-from lethe.measure import score_table
-from lethe.tokens import token_table
-from lethe.train import train
-from lethe.unlearn import Unlearning, weights_at_start
+from lethe.evaluation.measure import score_table
+from lethe.tokens.table import token_table
+from lethe.training.loop import train
+from lethe.training.unlearn import Unlearning, weights_at_start
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from lethe import reference
 from lethe.benchmarks.records import select
 from lethe.config import MethodConfig
-from lethe.kept import kept_for, layer_of
 from lethe.objectives import OBJECTIVES
+from lethe.training import reference
+from lethe.training.kept import kept_for, layer_of
 
 CPU = torch.device("cpu")
 

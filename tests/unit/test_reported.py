@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
+from lethe.analysis.auc import definition
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TofuConfig, load_file
-from lethe.reported import (
+from lethe.tables.reported import (
     FULL,
     MAIN,
     MARGIN,
@@ -25,7 +26,6 @@ from lethe.reported import (
     reported_table,
     with_verdicts,
 )
-from lethe.roc import definition
 
 TOFU = TofuConfig(name="tofu").model_dump()
 CHECKPOINTS = {

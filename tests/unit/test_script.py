@@ -37,12 +37,12 @@ def log(start, tmp_path):
 
 
 def test_messages_reach_the_log(log):
-    logging.getLogger("lethe.train").info("step %d", 3)
-    logging.getLogger("lethe.train").debug("too much")
-    logging.getLogger("lethe.train").warning("odd — 漢")
+    logging.getLogger("lethe.training.loop").info("step %d", 3)
+    logging.getLogger("lethe.training.loop").debug("too much")
+    logging.getLogger("lethe.training.loop").warning("odd — 漢")
     text = log.read_text(encoding="utf-8")
-    assert "INFO lethe.train: step 3" in text
-    assert "WARNING lethe.train: odd — 漢" in text
+    assert "INFO lethe.training.loop: step 3" in text
+    assert "WARNING lethe.training.loop: odd — 漢" in text
     assert "too much" not in text
 
 

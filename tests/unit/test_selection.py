@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lethe.evaluation.runs import run_row
 from lethe.metrics import Value
 from lethe.metrics.aggregate import aggregate, delta_mu
-from lethe.results import run_row
 from lethe.selection import PASS, RULES, select
 
 NAN = math.nan

@@ -7,7 +7,7 @@ from pandas.core.groupby import DataFrameGroupBy
 from scipy import stats
 
 from lethe.errors import InputError
-from lethe.significance import (
+from lethe.tables.significance import (
     LEAST_CLUSTERS,
     LEVEL,
     RUN_METRICS,

@@ -8,23 +8,23 @@ import pandas as pd
 import pytest
 import torch
 
-import lethe.unlearn
-from lethe import reference
+import lethe.training.unlearn
 from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.forms import Variance
-from lethe.measure import score_table
-from lethe.method import Weighting
+from lethe.evaluation.measure import score_table
+from lethe.methods.contract import Weighting
+from lethe.methods.forms import Variance
+from lethe.methods.kernel import TokenStatistics, token_statistics
 from lethe.objectives import OBJECTIVES
-from lethe.reference import Reference
 from lethe.retain import RETAIN_TERMS
-from lethe.starting import Refusals, Starting
-from lethe.statistics import TokenStatistics, token_statistics
-from lethe.tokens import token_table
-from lethe.train import Context, FineTuning, train
-from lethe.unlearn import Unlearning, retain_draws, weights_at_start
+from lethe.tokens.table import token_table
+from lethe.training import reference
+from lethe.training.loop import Context, FineTuning, train
+from lethe.training.reference import Reference
+from lethe.training.starting import Refusals, Starting
+from lethe.training.unlearn import Unlearning, retain_draws, weights_at_start
 from lethe.weightings import WEIGHTINGS
 
 SEED = 3
@@ -351,7 +351,7 @@ def test_constant_entropy_makes_etw_gradient_difference_step_for_step(monkeypatc
         result = token_statistics(hidden, head, targets, temperatures, chunk, forms)
         return TokenStatistics(result.logprob, {t: torch.full_like(h, 2.0) for t, h in result.entropy.items()}, {})
 
-    monkeypatch.setattr(lethe.unlearn, "token_statistics", constant)
+    monkeypatch.setattr(lethe.training.unlearn, "token_statistics", constant)
     found, other = train_copy(sharp, tasks["entropy"])
     columns = ["loss_forget", "loss_retain", "weight_mean", "weight_std", "gradient_norm"]
     np.testing.assert_allclose(other[columns], log[columns], rtol=1e-5, atol=1e-6)
@@ -406,7 +406,7 @@ def test_the_models_own_head_is_never_run(sharp, forget, retain, scored):
 
 
 def test_no_retain_rows_are_drawn_without_a_retain_term(monkeypatch, sharp, forget, scored):
-    monkeypatch.setattr(lethe.unlearn, "retain_draws", None)
+    monkeypatch.setattr(lethe.training.unlearn, "retain_draws", None)
     values, _ = step(sharp, Unlearning(method(), forget, [], scored, SEED, 32))
     assert set(values) == {"loss_forget", "weight_mean", "weight_std"}
 

@@ -14,15 +14,15 @@ import torch
 from pydantic import Field, ValidationError
 from sklearn.metrics import roc_auc_score
 
+from lethe.analysis.auc import auc_table
 from lethe.benchmarks.records import select
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.method import ForgetTokens, Part, StaticWeighting, TokenBatch, Weighting
+from lethe.methods.contract import ForgetTokens, Part, StaticWeighting, TokenBatch, Weighting
+from lethe.methods.kernel import token_statistics
 from lethe.objectives.ascent import Ascent
-from lethe.roc import auc_table
-from lethe.statistics import token_statistics
-from lethe.train import train
-from lethe.unlearn import Unlearning, weights_at_start
+from lethe.training.loop import train
+from lethe.training.unlearn import Unlearning, weights_at_start
 from lethe.weightings import WEIGHTINGS
 from lethe.weightings.confidence import Confidence
 from lethe.weightings.entropy import Entropy
@@ -85,7 +85,7 @@ def start_table(logits: list[torch.Tensor], methods: dict[str, object], temperat
 
 
 def aucs(table: pd.DataFrame) -> dict[str, float]:
-    """AUC of every weight and entropy of a token table by `lethe.roc`."""
+    """AUC of every weight and entropy of a token table by `lethe.analysis.auc`."""
     scores = [column for column in table if column.startswith(("weight_", "entropy_"))]
     result = auc_table(table, ["gold"], scores, bootstrap=0)
     return dict(zip(result["score"].str.removeprefix("weight_"), result["auc"], strict=True))

@@ -7,10 +7,10 @@ from pathlib import Path
 import lethe
 from lethe.splits import retain_split
 from lethe.config import DisturbConfig, load
-from lethe.forms import FORMS as FORM_CLASSES
-from lethe.method import StaticWeighting
-from lethe.kept import kept_for
-from lethe.tokens import entropy_column
+from lethe.methods.forms import FORMS as FORM_CLASSES
+from lethe.methods.contract import StaticWeighting
+from lethe.training.kept import kept_for
+from lethe.tokens.table import entropy_column
 
 STUDY = load(config)
 S = STUDY.study
@@ -70,17 +70,31 @@ def weighting_name(method):
 def method_code(method):
     parts = section(method)
     modules = [
-        *("unlearn", "train", "method", "states", "statistics", "prompts", "tokens"),
-        *("models", "epochs", "starting", "reference", "device"),
+        *(
+            "training/unlearn",
+            "training/loop",
+            "methods/contract",
+            "models/states",
+            "methods/kernel",
+            "models/prompts",
+            "tokens/table",
+        ),
+        *(
+            "models/sources",
+            "training/recorders",
+            "training/starting",
+            "training/reference",
+            "models/device",
+        ),
         f"weightings/{part_name(parts['weighting'])}",
         f"objectives/{part_name(parts['objective'])}",
         f"retain/{part_name(parts['retain'])}",
     ]
-    modules += ["forms"] * bool(method.weighting.forms())
+    modules += ["methods/forms"] * bool(method.weighting.forms())
     modules += ["benchmarks/refusals"] * method.objective.refusals
-    modules += ["lora"] * (STUDY.training_of(method).lora is not None)
+    modules += ["models/lora"] * (STUDY.training_of(method).lora is not None)
     if STUDY.evaluation.evaluate_every > 0:
-        modules += ["measure", "forward", "evaluation_sets"]
+        modules += ["evaluation/measure", "models/forward", "evaluation/sets"]
     return lib(*modules)
 
 

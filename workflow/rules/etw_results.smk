@@ -11,7 +11,7 @@ localrules:
 rule etw_fig5:
     input:
         runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
-        code=lib("figures/etw_fig5", "figures/style", "results", "tables"),
+        code=lib("figures/etw_fig5", "figures/style", "evaluation/runs", "tables/main"),
     output:
         png=f"results/{S}/etw_fig5/scores.png",
         svg=report(
@@ -47,9 +47,9 @@ rule etw_fig7:
             "figures/etw_fig7",
             "figures/etw_fig3",
             "figures/style",
-            "roc",
-            "tables",
-            "tokens",
+            "analysis/auc",
+            "tables/main",
+            "tokens/table",
         ),
     output:
         weights_png="results/{study}/etw_fig7/{model}/{split}.weights.png",
@@ -110,7 +110,7 @@ rule etw_fig8:
             "figures/tradeoff",
             "figures/token_text",
             "figures/style",
-            "results",
+            "evaluation/runs",
             "selection",
         ),
     output:
@@ -148,9 +148,9 @@ rule etw_fig9:
             "figures/etw_fig9",
             "figures/token_text",
             "figures/style",
-            "roc",
-            "samples",
-            "tokens",
+            "analysis/auc",
+            "tokens/shown_samples",
+            "tokens/table",
             "benchmarks/records",
         ),
     output:
@@ -202,9 +202,9 @@ rule etw_forms:
             "figures/tradeoff",
             "figures/token_text",
             "figures/style",
-            "results",
+            "evaluation/runs",
             "selection",
-            "tables",
+            "tables/main",
         ),
     output:
         png="results/{study}/etw_forms/{model}/{split}.png",
@@ -252,9 +252,9 @@ rule etw_trajectories:
             "figures/tradeoff",
             "figures/token_text",
             "figures/style",
-            "results",
+            "evaluation/runs",
             "selection",
-            "tables",
+            "tables/main",
             "metrics/__init__",
             "metrics/aggregate",
         ),

@@ -1,6 +1,6 @@
 # Figures on what entropy says of tokens that confidence does not: ETW's motivation (Fig. 1), its bounds, and how both
 # depend on memorisation.
-from lethe.curves import left_out
+from lethe.analysis.curves import left_out
 
 
 localrules:
@@ -14,17 +14,17 @@ rule etw_fig1:
         records="results/{study}/prepare/records.parquet",
         model=starting_model,
         code=lib(
-            "device",
+            "models/device",
             "figures/etw_fig1",
             "figures/style",
             "figures/token_text",
-            "next_tokens",
-            "samples",
+            "analysis/next_tokens",
+            "tokens/shown_samples",
             "benchmarks/records",
-            "models",
-            "states",
-            "statistics",
-            "prompts",
+            "models/sources",
+            "models/states",
+            "methods/kernel",
+            "models/prompts",
         ),
     output:
         table="results/{study}/etw_fig1/{model}/{split}.parquet",
@@ -62,7 +62,13 @@ rule etw_bounds:
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
         folders=[starting_model_of(model) for model in MODELS],
-        code=lib("figures/etw_bounds", "figures/style", "bounds", "roc", "tokens"),
+        code=lib(
+            "figures/etw_bounds",
+            "figures/style",
+            "analysis/bounds",
+            "analysis/auc",
+            "tokens/table",
+        ),
     output:
         csv="results/{study}/etw_bounds/{split}.csv",
         png="results/{study}/etw_bounds/{split}.png",
@@ -98,13 +104,13 @@ rule etw_memorisation:
         code=lib(
             "figures/etw_memorisation",
             "figures/style",
-            "memorisation",
-            "curves",
-            "listing",
-            "method",
-            "roc",
-            "tokens",
-            "unlearn",
+            "analysis/memorisation",
+            "analysis/curves",
+            "tables/render",
+            "methods/contract",
+            "analysis/auc",
+            "tokens/table",
+            "training/unlearn",
             "weightings/entropy",
             *sorted(
                 {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}

@@ -4,15 +4,15 @@ rule measure:
         records="results/{study}/prepare/records.parquet",
         model=measured_model,
         code=lib(
-            "device",
-            "measure",
-            "evaluation_sets",
-            "models",
-            "forward",
-            "states",
-            "statistics",
-            "prompts",
-            "tokens",
+            "models/device",
+            "evaluation/measure",
+            "evaluation/sets",
+            "models/sources",
+            "models/forward",
+            "models/states",
+            "methods/kernel",
+            "models/prompts",
+            "tokens/table",
         ),
     output:
         tokens="results/{study}/measure/{model}/{run}/tokens.parquet",
@@ -47,7 +47,12 @@ rule evaluate:
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
             run=[measured_run(wildcards.split, who) for who in WHO],
         ),
-        code=lib("evaluation_sets", "evaluation", "results", *METRIC_MODULES),
+        code=lib(
+            "evaluation/sets",
+            "evaluation/evaluate",
+            "evaluation/runs",
+            *METRIC_MODULES,
+        ),
     output:
         samples="results/{study}/evaluate/{model}/{split}/samples.parquet",
         runs="results/{study}/evaluate/{model}/{split}/runs.parquet",
@@ -71,7 +76,11 @@ rule search:
         tokens=lambda wildcards: searched(wildcards, "tokens"),
         generations=lambda wildcards: searched(wildcards, "generations"),
         code=lib(
-            "evaluation_sets", "evaluation", "results", "selection", *METRIC_MODULES
+            "evaluation/sets",
+            "evaluation/evaluate",
+            "evaluation/runs",
+            "selection",
+            *METRIC_MODULES,
         ),
     output:
         runs="results/{study}/search/{model}/{split}/{method}/runs.parquet",
@@ -115,7 +124,11 @@ rule trajectory:
             run=["full", retain_split(wildcards.split)],
         ),
         code=lib(
-            "trajectory", "evaluation_sets", "evaluation", "results", *METRIC_MODULES
+            "evaluation/trajectory",
+            "evaluation/sets",
+            "evaluation/evaluate",
+            "evaluation/runs",
+            *METRIC_MODULES,
         ),
     output:
         "results/{study}/trajectory/{model}/{split}/runs.parquet",
@@ -141,7 +154,7 @@ rule check:
             model=MODELS,
             split=SPLITS,
         ),
-        code=lib("check", "results"),
+        code=lib("evaluation/check", "evaluation/runs"),
     output:
         f"results/{S}/check/check.csv",
         report(

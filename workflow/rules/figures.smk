@@ -22,9 +22,9 @@ rule etw_fig6:
             "figures/tradeoff",
             "figures/token_text",
             "figures/style",
-            "results",
+            "evaluation/runs",
             "selection",
-            "tables",
+            "tables/main",
         ),
     output:
         png=f"results/{S}/etw_fig6/tradeoff.png",
@@ -52,7 +52,7 @@ rule etw_fig2:
             TOKEN_TABLE, study=S, model=MODELS, split=wildcards.split
         ),
         correlations="results/{study}/etw_tab_correlation/{split}.csv",
-        code=lib("figures/etw_fig2", "figures/style", "roc", "tokens"),
+        code=lib("figures/etw_fig2", "figures/style", "analysis/auc", "tokens/table"),
     output:
         png="results/{study}/etw_fig2/{split}.png",
         svg=report(
@@ -78,7 +78,7 @@ rule etw_fig2:
 rule etw_fig3:
     input:
         table=TOKEN_TABLE,
-        code=lib("figures/etw_fig3", "figures/style", "roc", "tokens"),
+        code=lib("figures/etw_fig3", "figures/style", "analysis/auc", "tokens/table"),
     output:
         png="results/{study}/etw_fig3/{model}/{split}.png",
         svg=report(
@@ -112,7 +112,7 @@ rule etw_fig4:
             "figures/etw_fig4",
             "figures/token_text",
             "figures/style",
-            "samples",
+            "tokens/shown_samples",
             "benchmarks/records",
         ),
     output:
@@ -155,7 +155,7 @@ rule training:
         logs=lambda wildcards: expand(
             "results/{{study}}/unlearn/{{model}}/{{split}}/{run}/log.parquet", run=RUNS
         ),
-        code=lib("figures/training", "figures/style", "results"),
+        code=lib("figures/training", "figures/style", "evaluation/runs"),
     output:
         png="results/{study}/training/{model}/{split}.png",
         svg=report(
@@ -188,9 +188,9 @@ rule explore_tokens:
             "figures/etw_fig4",
             "figures/style",
             "figures/token_text",
-            "roc",
-            "samples",
-            "tokens",
+            "analysis/auc",
+            "tokens/shown_samples",
+            "tokens/table",
         ),
     output:
         f"results/{S}/explore_tokens/pressed_tokens.csv",

@@ -3,7 +3,7 @@ rule tokens:
     input:
         records="results/{study}/prepare/records.parquet",
         model=tokenizer_folder,
-        code=lib("tokens", "prompts", "models"),
+        code=lib("tokens/table", "models/prompts", "models/sources"),
     output:
         "results/{study}/tokens/{model}/{split}.parquet",
     log:
@@ -44,15 +44,15 @@ rule score:
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(
-            "device",
-            "measure",
-            "models",
-            "forward",
-            "states",
-            "statistics",
-            "prompts",
-            "tokens",
-            "forms",
+            "models/device",
+            "evaluation/measure",
+            "models/sources",
+            "models/forward",
+            "models/states",
+            "methods/kernel",
+            "models/prompts",
+            "tokens/table",
+            "methods/forms",
         ),
     output:
         "results/{study}/score/{model}/{split}.parquet",
@@ -76,7 +76,7 @@ rule parse:
     input:
         records="results/{study}/prepare/records.parquet",
         table="results/{study}/tokens/{model}/{split}.parquet",
-        code=lib("parse", "labels/align", "labels/spacy"),
+        code=lib("tokens/parse", "labels/align", "labels/spacy"),
     output:
         "results/{study}/parse/{model}/{split}.parquet",
     log:
@@ -96,7 +96,13 @@ rule disturb:
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(
-            "device", "disturb", "models", "prompts", "states", "statistics", "tokens"
+            "models/device",
+            "tokens/embedding_noise",
+            "models/sources",
+            "models/prompts",
+            "models/states",
+            "methods/kernel",
+            "tokens/table",
         ),
     output:
         "results/{study}/disturb/{model}/{split}.parquet",
@@ -127,11 +133,11 @@ rule weigh:
             method=SWEPT,
         ),
         code=lib(
-            "chosen",
-            "method",
-            "unlearn",
-            "forms",
-            "tokens",
+            "evaluation/chosen",
+            "methods/contract",
+            "training/unlearn",
+            "methods/forms",
+            "tokens/table",
             *sorted(
                 {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
             ),

@@ -1,12 +1,12 @@
 from pydantic import TypeAdapter
 
-from lethe import models
 from lethe.benchmarks.records import read_records, select
 from lethe.config import ModelConfig, PromptConfig, ScratchConfig
 from lethe.io import write_json
-from lethe.prompts import Encoder
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.script import limit_threads, setup
-from lethe.train import FineTuning, train
+from lethe.training.loop import FineTuning, train
 
 setup(snakemake)
 limit_threads(snakemake.threads)

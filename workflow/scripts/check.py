@@ -1,7 +1,7 @@
-from lethe.check import check, markdown
+from lethe.evaluation.check import check, markdown
+from lethe.evaluation.runs import read_runs
 from lethe.io import write_text
 from lethe.provenance import provenance, stamped_csv
-from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)

@@ -1,6 +1,6 @@
-from lethe import models
 from lethe.config import CheckpointConfig
 from lethe.io import write_json
+from lethe.models.sources import sources as models
 from lethe.script import setup
 
 setup(snakemake)

@@ -1,13 +1,13 @@
-from lethe import models
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
-from lethe.device import autocast_dtype, choose_device
-from lethe.disturb import disturb
 from lethe.io import read_table, write_table
-from lethe.prompts import Encoder
+from lethe.models.device import autocast_dtype, choose_device
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
-from lethe.tokens import join
+from lethe.tokens.embedding_noise import disturb
+from lethe.tokens.table import join
 
 setup(snakemake)
 limit_threads(snakemake.threads)

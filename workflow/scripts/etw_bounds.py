@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lethe.bounds import summary, vocabulary_size
+from lethe.analysis.bounds import summary, vocabulary_size
 from lethe.figures import etw_bounds, style
 from lethe.io import read_table, write_text
 from lethe.provenance import provenance, stamped_csv
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

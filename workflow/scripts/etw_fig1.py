@@ -1,16 +1,16 @@
 from pathlib import Path
 
-from lethe import models
+from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
-from lethe.device import autocast_dtype, choose_device
 from lethe.figures import etw_fig1, style
 from lethe.io import read_table, write_table
-from lethe.next_tokens import choose_positions, choose_sample, next_tokens
-from lethe.prompts import Encoder
+from lethe.models.device import autocast_dtype, choose_device
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.provenance import provenance
-from lethe.samples import check_wanted
 from lethe.script import limit_threads, setup
+from lethe.tokens.shown_samples import check_wanted
 
 setup(snakemake)
 limit_threads(snakemake.threads)

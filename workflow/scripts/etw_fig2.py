@@ -5,7 +5,7 @@ import pandas as pd
 from lethe.figures import etw_fig2, style
 from lethe.io import read_table
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

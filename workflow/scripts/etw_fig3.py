@@ -3,7 +3,7 @@ from pathlib import Path
 from lethe.figures import etw_fig3, style
 from lethe.io import read_table
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

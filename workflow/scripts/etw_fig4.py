@@ -3,8 +3,8 @@ from pathlib import Path
 from lethe.benchmarks.records import read_records
 from lethe.figures import etw_fig4, style
 from lethe.io import read_table, write_text
-from lethe.samples import check_wanted, chosen_samples
 from lethe.script import setup
+from lethe.tokens.shown_samples import check_wanted, chosen_samples
 
 setup(snakemake)
 params = snakemake.params

@@ -4,7 +4,7 @@ from lethe.figures import etw_fig7, style
 from lethe.io import read_table, write_text
 from lethe.provenance import provenance, stamped_csv
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tokens.table import considered
 
 setup(snakemake)
 label, methods = snakemake.params.label, snakemake.params.methods

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from lethe.evaluation.runs import read_runs
 from lethe.figures import etw_fig8, style
-from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)

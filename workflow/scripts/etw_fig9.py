@@ -3,9 +3,9 @@ from pathlib import Path
 from lethe.benchmarks.records import read_records
 from lethe.figures import etw_fig9, style
 from lethe.io import read_table
-from lethe.samples import check_wanted, chosen_samples
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tokens.shown_samples import check_wanted, chosen_samples
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

@@ -1,9 +1,9 @@
 from pathlib import Path
 
+from lethe.evaluation.runs import read_runs
 from lethe.figures import etw_forms, style
 from lethe.io import write_text
 from lethe.provenance import provenance, stamped_csv
-from lethe.results import read_runs
 from lethe.script import setup
 
 setup(snakemake)

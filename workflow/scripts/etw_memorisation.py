@@ -1,14 +1,14 @@
 from pathlib import Path
 
+from lethe.analysis.curves import curves
+from lethe.analysis.memorisation import auc_by_epoch
 from lethe.config import MethodConfig
-from lethe.curves import curves
 from lethe.figures import etw_memorisation, style
 from lethe.io import read_table, write_text
-from lethe.listing import stacked
-from lethe.memorisation import auc_by_epoch
 from lethe.provenance import provenance, stamped_csv
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tables.render import stacked
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params, files = snakemake.params, snakemake.input

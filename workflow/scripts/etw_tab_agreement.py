@@ -1,11 +1,11 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.agreement import agreement_table, layout
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tables.agreement import agreement_table, layout
+from lethe.tables.main import render as listing
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params, paths = snakemake.params, snakemake.input.tables

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.correlation import correlation_table, layout, score_names, with_masks
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tables.correlation import correlation_table, layout, score_names, with_masks
+from lethe.tables.main import render as listing
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params, paths = snakemake.params, snakemake.input.tables

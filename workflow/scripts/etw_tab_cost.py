@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.cost import cost_table, layout
+from lethe.evaluation.runs import read_logs
 from lethe.provenance import provenance
-from lethe.results import read_logs
 from lethe.script import setup
+from lethe.tables.cost import cost_table, layout
+from lethe.tables.main import render as listing
 
 setup(snakemake)
 params, paths = snakemake.params, iter(snakemake.input.logs)

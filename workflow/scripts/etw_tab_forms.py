@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.chosen import notes, read_chosen, resolved
-from lethe.form_table import form_statistics, form_table, layout, readable, with_rescaled
+from lethe.evaluation.chosen import notes, read_chosen, resolved
+from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.provenance import provenance
-from lethe.results import read_runs
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tables.forms import form_statistics, form_table, layout, readable, with_rescaled
+from lethe.tables.main import render as listing
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from lethe import listing
 from lethe.config import MethodConfig
-from lethe.information import information_table, layout
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tables.information import information_table, layout
+from lethe.tables.main import render as listing
 
 setup(snakemake)
 table = information_table({name: MethodConfig(**method) for name, method in snakemake.params.methods.items()})

@@ -1,12 +1,12 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.chosen import notes, read_chosen
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
 from lethe.io import write_text
 from lethe.provenance import provenance, stamped_csv
-from lethe.results import read_runs
 from lethe.script import setup
-from lethe.tables import ALSO, MAIN_METRICS, layout, main_table, with_best
+from lethe.tables.main import ALSO, MAIN_METRICS, layout, main_table, with_best
+from lethe.tables.main import render as listing
 
 setup(snakemake)
 runs = read_runs(snakemake.input.runs)

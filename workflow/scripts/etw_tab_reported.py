@@ -1,14 +1,14 @@
 from pathlib import Path
 
-from lethe import listing
-from lethe.chosen import notes, read_chosen
 from lethe.config import MethodConfig
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.provenance import provenance
-from lethe.reported import layout, our_auc, our_names, readable, reported_table, with_verdicts
-from lethe.results import read_runs
 from lethe.script import setup
-from lethe.tokens import considered
+from lethe.tables.main import render as listing
+from lethe.tables.reported import layout, our_auc, our_names, readable, reported_table, with_verdicts
+from lethe.tokens.table import considered
 
 setup(snakemake)
 params = snakemake.params

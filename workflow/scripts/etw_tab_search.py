@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from lethe import listing
+from lethe.evaluation.runs import read_runs
 from lethe.provenance import provenance
-from lethe.results import read_runs
 from lethe.script import setup
-from lethe.search_table import layout
+from lethe.tables.main import render as listing
+from lethe.tables.search import layout
 
 setup(snakemake)
 params = snakemake.params

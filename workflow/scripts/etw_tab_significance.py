@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from lethe import listing
 from lethe.benchmarks.records import read_records
-from lethe.chosen import notes, read_chosen
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.provenance import provenance
-from lethe.results import read_runs
 from lethe.script import setup
-from lethe.significance import headed, sample_layout, sample_table, seed_layout, seed_table
+from lethe.tables.main import render as listing
+from lethe.tables.significance import headed, sample_layout, sample_table, seed_layout, seed_table
 
 setup(snakemake)
 params, origin = snakemake.params, provenance(snakemake.config)

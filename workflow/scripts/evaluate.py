@@ -2,12 +2,12 @@ import pandas as pd
 
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig
-from lethe.evaluation import evaluate
-from lethe.evaluation_sets import evaluation_sets
+from lethe.evaluation.evaluate import evaluate
+from lethe.evaluation.runs import run_row
+from lethe.evaluation.sets import evaluation_sets
 from lethe.io import read_table, write_json, write_table
 from lethe.metrics.summary import to_json
 from lethe.provenance import provenance
-from lethe.results import run_row
 from lethe.script import setup
 
 setup(snakemake)

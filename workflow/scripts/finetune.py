@@ -1,13 +1,13 @@
-from lethe import models
 from lethe.benchmarks.records import fine_tuning_rows, read_records, select
 from lethe.config import PromptConfig, TrainingConfig
-from lethe.device import machine
-from lethe.epochs import Recorder, look_at_tokens
 from lethe.io import write_table
-from lethe.prompts import Encoder
+from lethe.models.device import machine
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
-from lethe.train import FineTuning, train
+from lethe.training.loop import FineTuning, train
+from lethe.training.recorders import Recorder, look_at_tokens
 
 setup(snakemake)
 limit_threads(snakemake.threads)

@@ -1,13 +1,13 @@
 from dataclasses import asdict
 
-from lethe import models
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig, PromptConfig, load
-from lethe.device import autocast_dtype, choose_device, machine
-from lethe.evaluation_sets import evaluation_sets
+from lethe.evaluation.measure import measure
+from lethe.evaluation.sets import evaluation_sets
 from lethe.io import write_json, write_table
-from lethe.measure import measure
-from lethe.prompts import Encoder
+from lethe.models.device import autocast_dtype, choose_device, machine
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 

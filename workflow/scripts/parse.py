@@ -1,8 +1,8 @@
 from lethe.benchmarks.records import read_records
 from lethe.io import read_table, write_table
-from lethe.parse import parse
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tokens.parse import parse
 
 setup(snakemake)
 table = parse(read_table(snakemake.input.table), read_records(snakemake.input.records), snakemake.params.parser)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from lethe.evaluation.runs import read_logs
 from lethe.figures import style, training
-from lethe.results import read_logs
 from lethe.script import setup
 
 setup(snakemake)

@@ -1,10 +1,10 @@
 from lethe.benchmarks.records import read_records
 from lethe.config import EvaluationConfig
-from lethe.evaluation_sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.evaluation.trajectory import trajectory
 from lethe.io import read_table, write_table
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.trajectory import trajectory
 
 setup(snakemake)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

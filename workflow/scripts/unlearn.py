@@ -1,19 +1,20 @@
 import pandas as pd
 
-from lethe import models, starting
 from lethe.benchmarks.records import read_records, select
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TrainingConfig, load
-from lethe.device import machine
-from lethe.epochs import Measurement, Recorder, measured_epochs, together
-from lethe.evaluation_sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import epoch_sets, evaluation_sets
 from lethe.io import read_json, read_table, write_table
-from lethe.prompts import Encoder
+from lethe.models.device import machine
+from lethe.models.prompts import Encoder
+from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 from lethe.splits import retain_split
-from lethe.tokens import join
-from lethe.train import train
-from lethe.unlearn import Unlearning
+from lethe.tokens.table import join
+from lethe.training import starting
+from lethe.training.loop import train
+from lethe.training.recorders import Measurement, Recorder, measured_epochs, together
+from lethe.training.unlearn import Unlearning
 
 setup(snakemake)
 limit_threads(snakemake.threads)

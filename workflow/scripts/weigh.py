@@ -1,9 +1,9 @@
-from lethe.chosen import read_chosen, resolved
+from lethe.evaluation.chosen import read_chosen, resolved
 from lethe.io import read_table, write_table
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tokens import join
-from lethe.unlearn import weights_at_start
+from lethe.tokens.table import join
+from lethe.training.unlearn import weights_at_start
 
 setup(snakemake)
 table = join(map(read_table, snakemake.input.tables))

@@ -19,9 +19,9 @@ from pydantic.fields import FieldInfo
 
 from lethe.config import Section, Study
 from lethe.errors import InputError
-from lethe.forms import FORMS
 from lethe.io import write_text
-from lethe.method import Part
+from lethe.methods.contract import Part
+from lethe.methods.forms import FORMS
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS

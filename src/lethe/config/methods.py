@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
-from lethe.choice import choice
 from lethe.config.errors import explain
 from lethe.config.section import NAME, Section
-from lethe.method import Objective, RetainTerm, Weighting
+from lethe.methods.contract import Objective, RetainTerm, Weighting
+from lethe.methods.part import choice
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.selection import RULES

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
-from lethe.choice import choice
 from lethe.config.benchmarks import BenchmarkConfig, TofuConfig
 from lethe.config.errors import explain
 from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
@@ -13,8 +12,9 @@ from lethe.config.methods import MethodConfig, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
 from lethe.config.section import ForgetSplit, Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
-from lethe.forms import FORMS, Form
-from lethe.method import StaticWeighting
+from lethe.methods.contract import StaticWeighting
+from lethe.methods.forms import FORMS, Form
+from lethe.methods.part import choice
 from lethe.splits import retain_split
 
 FormList = list[choice(FORMS, "form", Form)]

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lethe.bounds import RESOLUTION, maximum_entropy, minimum_entropy
+from lethe.analysis.auc import labelled
+from lethe.analysis.bounds import RESOLUTION, maximum_entropy, minimum_entropy
 from lethe.figures import style
 from lethe.io import require
-from lethe.roc import labelled
 
 BOUNDS = {"H_max": ("#333333", "-"), "H_min": ("#333333", "--")}
 TICKS = [(0.9999, "0.9999"), (0.999, "0.999"), (0.99, "0.99"), (0.9, "0.9"), (0.5, "0.5"), (0.01, "0.01")]
@@ -32,7 +32,7 @@ def draw(tables: Mapping[str, pd.DataFrame], numbers: pd.DataFrame, label: str) 
 
     Args:
         tables: model -> token table with logprob, entropy_T1.0 and `informative_<label>`.
-        numbers: `lethe.bounds.summary` of every model, with a column `model` added.
+        numbers: `lethe.analysis.bounds.summary` of every model, with a column `model` added.
         label: label source.
 
     Raises:

@@ -30,7 +30,7 @@ def draw(table: pd.DataFrame, positions: tuple[int, int], question: str) -> Figu
     """Bars of the likeliest next tokens at two positions, above the answer shaded by entropy.
 
     Args:
-        table: `lethe.next_tokens.next_tokens` of one record.
+        table: `lethe.analysis.next_tokens.next_tokens` of one record.
         positions: of the structural and of the informative token.
         question: printed above the answer.
 

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lethe.analysis.auc import roc_points
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.io import require
-from lethe.roc import roc_points
 
 
 @style.styled
@@ -29,7 +29,7 @@ def draw(
         tables: model -> token table, the rows that `correlations` was made from.
         labels: label sources, the columns of panels.
         methods: methods whose weights `weight_<method>` are the scores.
-        correlations: `lethe.correlation.correlation_table` of every model, with a column `model` added.
+        correlations: `lethe.tables.correlation.correlation_table` of every model, with a column `model` added.
 
     Raises:
         InputError: if a column or a row of `correlations` is missing.

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from lethe.analysis.auc import labelled
 from lethe.figures import style
 from lethe.io import require
-from lethe.roc import labelled
 
 BINS = 30
 COLUMNS = 3

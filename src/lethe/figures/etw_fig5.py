@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from lethe.figures import style
 from lethe.io import require
-from lethe.tables import REFERENCES
+from lethe.tables.main import REFERENCES
 
 PANELS = {"aggregate": "Agg.", "abs_privleak": "|Priv.| (%)"}
 DECADES = 4  # at most, on a logarithmic axis; smaller values lie in its linear part

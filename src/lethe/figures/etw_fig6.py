@@ -29,7 +29,7 @@ from lethe.figures.tradeoff import (
     undefined,
 )
 from lethe.io import require
-from lethe.tables import REFERENCES
+from lethe.tables.main import REFERENCES
 
 MANY = 10  # methods; with more, marks are smaller and panels higher
 

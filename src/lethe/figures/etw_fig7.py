@@ -17,11 +17,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import wasserstein_distance
 
+from lethe.analysis.auc import labelled
 from lethe.errors import InputError
 from lethe.figures import etw_fig3, style
 from lethe.io import require
-from lethe.roc import labelled
-from lethe.tables import REFERENCES
+from lethe.tables.main import REFERENCES
 
 KEYS = ["sample", "position", "token_id"]
 KINDS = ("informative", "structural")

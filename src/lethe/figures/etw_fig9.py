@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.metrics import roc_auc_score
 
+from lethe.analysis.auc import RESOLUTION, labelled, ranking
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import Block, annotation, page, shades
 from lethe.io import require
-from lethe.roc import RESOLUTION, labelled, ranking
 
 KEYS = ["sample", "position", "token_id"]
 COLUMNS = 4

@@ -35,7 +35,7 @@ from lethe.figures.tradeoff import (
     utility_scale,
 )
 from lethe.io import require
-from lethe.tables import KEYS
+from lethe.tables.main import KEYS
 
 LOSSES = (1, 2, 5)  # points of model utility that may be lost
 COLUMNS = 4

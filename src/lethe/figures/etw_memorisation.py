@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lethe.curves import ETW
+from lethe.analysis.curves import ETW
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.io import require
@@ -33,7 +33,7 @@ def draw(table: pd.DataFrame, label: str) -> Figure:
     epoch; there, too, Imp's AUC is a line if the study has a method of that name.
 
     Args:
-        table: `lethe.memorisation.auc_by_epoch` of every model, with a column `model` added.
+        table: `lethe.analysis.memorisation.auc_by_epoch` of every model, with a column `model` added.
         label: label source.
 
     Raises:

@@ -38,7 +38,7 @@ from lethe.figures.tradeoff import (
 from lethe.io import require
 from lethe.metrics import METRICS, Value
 from lethe.metrics.aggregate import aggregate, delta_mu
-from lethe.tables import REFERENCES
+from lethe.tables.main import REFERENCES
 
 UTILITIES = {
     "model_utility": UTILITY,

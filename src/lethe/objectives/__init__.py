@@ -1,6 +1,6 @@
-"""All forget objectives by name; the contract is in `lethe.method`. To add one: a file here and a line below."""
+"""Objectives by name; their contract is in `lethe.methods.contract`. To add one: a file here and a line below."""
 
-from lethe.method import Objective
+from lethe.methods.contract import Objective
 from lethe.objectives.ascent import Ascent
 from lethe.objectives.idk_dpo import IdkDPO
 from lethe.objectives.npo import NPO

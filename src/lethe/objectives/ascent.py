@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lethe.method import ForgetTokens, Objective, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
 
 
 class Ascent(Objective):

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lethe.method import ForgetTokens, Objective, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
 
 
 class IdkDPO(Objective):

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import ForgetTokens, Objective, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
 
 
 class RMU(Objective):

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lethe.method import ForgetTokens, Objective, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
 
 
 class SimNPO(Objective):

@@ -10,8 +10,8 @@ loss-bearing positions only. The starting model's hidden states are stored once;
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import ForgetTokens, Objective, TokenBatch
-from lethe.statistics import token_kl
+from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+from lethe.methods.kernel import token_kl
 
 
 class UNDIAL(Objective):

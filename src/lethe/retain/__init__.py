@@ -1,6 +1,6 @@
-"""All retain terms by name; the contract is in `lethe.method`. To add one: a file here and a line below."""
+"""All retain terms by name; the contract is in `lethe.methods.contract`. To add one: a file here and a line below."""
 
-from lethe.method import RetainTerm
+from lethe.methods.contract import RetainTerm
 from lethe.retain.embed_diff import EmbedDiff
 from lethe.retain.kl import KL
 from lethe.retain.nll import NLL

@@ -12,7 +12,7 @@ row's share would depend on the others in its batch.
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import RetainTerm, RetainTokens
+from lethe.methods.contract import RetainTerm, RetainTokens
 
 
 class EmbedDiff(RetainTerm):

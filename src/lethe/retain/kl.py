@@ -6,8 +6,8 @@ The starting model is not kept in memory: its last hidden states on the retain t
 
 from torch import Tensor
 
-from lethe.method import RetainTerm, RetainTokens
-from lethe.statistics import token_kl
+from lethe.methods.contract import RetainTerm, RetainTokens
+from lethe.methods.kernel import token_kl
 
 
 class KL(RetainTerm):

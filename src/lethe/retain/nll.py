@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from lethe.method import RetainTerm, RetainTokens
-from lethe.statistics import token_statistics
+from lethe.methods.contract import RetainTerm, RetainTokens
+from lethe.methods.kernel import token_statistics
 
 
 class NLL(RetainTerm):

@@ -1,6 +1,6 @@
 """No retain term: retain rows are not even drawn."""
 
-from lethe.method import RetainTerm
+from lethe.methods.contract import RetainTerm
 
 
 class NoRetain(RetainTerm):

@@ -1,6 +1,6 @@
-"""All weightings by name; the contract is in `lethe.method`. To add one: a file here and a line below."""
+"""All weightings by name; the contract is in `lethe.methods.contract`. To add one: a file here and a line below."""
 
-from lethe.method import StaticWeighting, Weighting
+from lethe.methods.contract import StaticWeighting, Weighting
 from lethe.weightings.confidence import Confidence
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.importance import Importance

@@ -7,7 +7,7 @@ The weights are not normalised, as in the authors' code.
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 
 
 class Confidence(Weighting):

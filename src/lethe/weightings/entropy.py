@@ -8,7 +8,7 @@ never the log-probability of the loss.
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 
 
 class Entropy(Weighting):

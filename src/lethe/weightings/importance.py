@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 
 
 class Importance(Weighting):

@@ -1,13 +1,14 @@
 """Tokens about which disturbed copies of the starting model disagree: what it is unsure of, apart from what is open.
 
 Asked for by ETW's reviewers (our specification §9.2). The passes that it takes are made once, before training, at the
-starting model (`lethe.disturb`), so this is a static weighting: K passes in every step would cost K times as much.
+starting model (`lethe.tokens.embedding_noise`), so this is a static weighting: K passes in every step would cost K
+times as much.
 """
 
 import numpy as np
 import pandas as pd
 
-from lethe.method import StaticWeighting, normalise_column
+from lethe.methods.contract import StaticWeighting, normalise_column
 
 
 class MutualInformation(StaticWeighting):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lethe.method import StaticWeighting
+from lethe.methods.contract import StaticWeighting
 
 
 class Random(StaticWeighting):

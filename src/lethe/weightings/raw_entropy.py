@@ -3,7 +3,7 @@
 from pydantic import Field
 from torch import Tensor
 
-from lethe.method import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 
 
 class RawEntropy(Weighting):

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from lethe.forms import FormWeighting
-from lethe.method import TokenBatch
+from lethe.methods.contract import TokenBatch
+from lethe.methods.forms import FormWeighting
 
 
 class RawSpread(FormWeighting):
-    """ω = F, a functional form of the predictive distribution (`lethe.forms`); it needs a strength of its own."""
+    """ω = F, a form of the predictive distribution (`lethe.methods.forms`); it needs a strength of its own."""
 
     def weights(self, batch: TokenBatch) -> Tensor:
         return batch.forms[self.form]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lethe.method import StaticWeighting
+from lethe.methods.contract import StaticWeighting
 
 
 class SpacyEntities(StaticWeighting):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from lethe.method import StaticWeighting
+from lethe.methods.contract import StaticWeighting
 
 POS = {"nouns": ("NOUN", "PROPN"), "content": ("NOUN", "PROPN", "VERB", "ADJ", "ADV", "NUM")}
 

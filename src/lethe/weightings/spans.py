@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from lethe.errors import InputError
-from lethe.method import StaticWeighting
+from lethe.methods.contract import StaticWeighting
 
 
 class Spans(StaticWeighting):

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
-from lethe.forms import FormWeighting
-from lethe.method import TokenBatch
+from lethe.methods.contract import TokenBatch
+from lethe.methods.forms import FormWeighting
 
 
 class Spread(FormWeighting):
-    """ω = n · F / Σ F within each sequence, F a functional form of the predictive distribution (`lethe.forms`)."""
+    """ω = n · F / Σ F within each sequence, F a form of the predictive distribution (`lethe.methods.forms`)."""
 
     def weights(self, batch: TokenBatch) -> Tensor:
         return batch.normalise(batch.forms[self.form])

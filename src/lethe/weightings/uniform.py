@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lethe.method import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 
 
 class Uniform(Weighting):

@@ -1,0 +1,147 @@
+"""What the model expects at each place of one answer: the likeliest next tokens, with the entropy over all of them.
+
+Data of ETW's motivating figure (arXiv 2604.17785, Fig. 1): where only one word fits the entropy is low, where a fact
+comes it is high. The token table holds entropies but no distributions, so this takes a forward pass of its own.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lethe.benchmarks.records import Record
+from lethe.errors import InputError
+from lethe.io import require
+from lethe.methods.kernel import chunk_rows
+from lethe.models.device import autocast
+from lethe.models.prompts import Encoder
+from lethe.models.states import head_weight, hidden_states
+from lethe.tokens.shown_samples import present_samples
+
+
+@torch.inference_mode()
+def next_tokens(
+    model: PreTrainedModel, encoder: Encoder, record: Record, k: int, dtype: torch.dtype | None = None
+) -> pd.DataFrame:
+    """The k likeliest tokens at every position of a record's answer, teacher-forced, T = 1.
+
+    Args:
+        model: in eval mode, on the device to use.
+        encoder: of the model's tokenizer.
+        record: question and answer.
+        k: tokens per position, at most the vocabulary.
+        dtype: autocast of the model's body; logits and softmax are fp32.
+
+    Returns:
+        One row per (position, rank), in this order: sample, position (from 0 within the answer, EOS last), gold_text
+        (slice of the answer; empty for EOS), rank (from 1), token_id, text (see `token_text`), probability, gold,
+        entropy (nats, over the whole vocabulary). A gold token that is not among the k follows them with its own rank.
+    """
+    example = encoder.example(record.id, record.question, record.answer)
+    device = next(model.parameters()).device
+    ids = torch.tensor([[*example.prompt, *example.answer]], device=device)
+    with autocast(device, dtype):
+        hidden, _ = hidden_states(model, ids)
+    hidden = hidden[0, len(example.prompt) - 1 : -1].float()
+    head = head_weight(model).float()
+    rows = []
+    for start in range(0, len(hidden), chunk := chunk_rows(len(head))):
+        log_p = (hidden[start : start + chunk] @ head.T).log_softmax(-1)  # [c, V]
+        entropies = -torch.linalg.vecdot(log_p.exp(), log_p)
+        values, tokens = log_p.topk(min(k, len(head)), dim=-1)
+        for i, entropy in enumerate(entropies.tolist()):
+            position = start + i
+            gold, (first, last) = example.answer[position], example.spans[position]
+            found = [
+                (rank, token, value)
+                for rank, (token, value) in enumerate(zip(tokens[i].tolist(), values[i].tolist(), strict=True), 1)
+            ]
+            if gold not in tokens[i]:
+                own = log_p[i, gold]
+                found.append((max(int((log_p[i] > own).sum()), len(found)) + 1, gold, own.item()))
+            rows += [
+                (record.id, position, record.answer[first:last], rank, token, value, token == gold, entropy)
+                for rank, token, value in found
+            ]
+    columns = ["sample", "position", "gold_text", "rank", "token_id", "probability", "gold", "entropy"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["probability"] = torch.tensor(table["probability"].to_numpy()).exp().numpy()
+    table.insert(5, "text", [token_text(encoder.tokenizer, token) for token in table["token_id"]])
+    return table
+
+
+def token_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
+    """Text of one token alone, leading space included.
+
+    A token that is a piece of a multi-byte character has no text; it is named as the tokenizer's own table does.
+    """
+    piece = tokenizer.convert_ids_to_tokens(token)
+    if piece is None:  # the output layer may be wider than the tokenizer
+        return f"<{token}>"
+    text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
+    if "\ufffd" in text or not text:
+        return piece
+    # SentencePiece strips the space of a text's first token.
+    return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
+
+
+def choose_sample(tokens: pd.DataFrame, wanted: Sequence[str], label: str) -> str:
+    """Which sample is shown: the first wanted one of the split, else the first with both kinds of token.
+
+    Args:
+        tokens: token table of the split.
+        wanted: sample ids, of any split.
+        label: label source.
+
+    Raises:
+        InputError: if none is wanted and no sample has both kinds.
+    """
+    found = present_samples(tokens, wanted)
+    if found:
+        return found[0]
+    structural, informative = _kinds(tokens, label)
+    both = set(tokens.loc[structural, "sample"]) & set(tokens.loc[informative, "sample"])
+    for sample in tokens["sample"]:
+        if sample in both:
+            return sample
+    raise InputError(
+        f"labels '{label}': no sample of the split has an informative token and, after the first, a structural one; "
+        "set `figures.label` to another source of `labels`."
+    )
+
+
+def choose_positions(tokens: pd.DataFrame, sample: str, label: str) -> tuple[int, int]:
+    """Positions of the structural token with the smallest and of the informative one with the largest entropy.
+
+    The structural one is neither EOS nor the answer's first token, which nothing of the answer foretells.
+
+    Args:
+        tokens: token table with entropy_T1.0 (nats).
+        sample: id of the sample.
+        label: label source.
+
+    Raises:
+        InputError: if the sample has no such token.
+    """
+    require(tokens, ["sample", "position", "eos", "entropy_T1.0", f"informative_{label}"], "token table")
+    rows = tokens[tokens["sample"] == sample].set_index("position")["entropy_T1.0"]
+    chosen = []
+    for name, kind in zip(("structural", "informative"), _kinds(tokens, label), strict=True):
+        positions = tokens.loc[kind & (tokens["sample"] == sample), "position"]
+        if positions.empty:
+            raise InputError(
+                f"sample {sample}: labels '{label}' mark no {name} token; put another sample of the split first in "
+                "`figures.samples`, or set `figures.label` to another source of `labels`."
+            )
+        values = rows.loc[positions]
+        chosen.append(int(values.idxmin() if name == "structural" else values.idxmax()))
+    return chosen[0], chosen[1]
+
+
+def _kinds(tokens: pd.DataFrame, label: str) -> tuple[pd.Series, pd.Series]:
+    """[rows] bool: structural tokens that may be chosen, and informative ones; neither where there is no label."""
+    column = tokens[f"informative_{label}"].astype("boolean")
+    within = ~tokens["eos"].astype(bool)
+    structural = column.eq(False).fillna(False).astype(bool) & within & (tokens["position"] > 0)
+    return structural, column.fillna(False).astype(bool) & within

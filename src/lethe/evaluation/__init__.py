@@ -1,0 +1,1 @@
+"""From models to the rows of a study's results."""

@@ -1,0 +1,278 @@
+"""What a method is made of: `weighting × objective × retain term`. Start here to add one.
+
+A training step goes through three hands, and none of them looks over the other's shoulder:
+
+1. the loop runs the model on forget rows and asks the kernel for this step's token statistics → `TokenBatch`;
+2. the **weighting** turns the batch into one weight per token, detached, ω ≥ 0;
+3. the **objective** turns the tokens of the forward pass (`ForgetTokens`, which carry gradient) and their weights into
+   one loss per sequence, and knows nothing of where the weights come from;
+then the forget graph is freed and the **retain term** is computed on retain rows.
+
+What an objective or a retain term needs beyond log-probabilities it declares in class attributes (the starting model's
+log-probabilities or hidden states, refusals, a layer's output); the loop brings it, and no method keeps a second model.
+
+Weightings come in three kinds, and all enter through `Weighting.start`, called once before the first step:
+
+- *dynamic*: a function of this step's statistics. Override `weights(batch)`; `start` hands back that very method.
+  Entropies at a temperature are asked for by overriding `temperatures()`, other spreads of the prediction
+  (`lethe.methods.forms`) by overriding `forms()`.
+- *static*: a column of the token table, computed before training. Derive from `StaticWeighting` and override
+  `column(table, seed)`; the loop puts the values of this step's tokens into `batch.static`.
+- *learned*: has parameters and a step of its own inside the loop. Override `start` and return a callable that owns
+  them (a `torch.nn.Module` will do); it is called with every micro-batch, which carries detached hidden states, and
+  returns the weights. It may learn there: `batch.step` tells micro-batches of one optimiser step from the next. Such a
+  weighting lives in one file like the others. When `batch.training` is false, weights are only looked at, and it must
+  not learn.
+
+A weighting is a pydantic model: its fields are its hyper-parameters, and their descriptions reach the config's schema.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+    from lethe.methods.forms import Form
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class TokenBatch:
+    """Loss-bearing tokens of one batch of forget sequences, flattened; N tokens over B sequences.
+
+    Everything in it is detached: weights are constants to the objective (invariant 4 of ETW §2).
+
+    Attributes:
+        sequence: [N] int64, the row of the batch that a token belongs to, non-decreasing.
+        n_sequences: B.
+        logprob: [N] log-probability of the token under the current model, nats, fp32.
+        entropy: temperature -> [N] entropy of the prediction at that temperature over the full vocabulary, nats, fp32.
+        reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table, only
+            if the objective or the weighting asks for it.
+        forms: form -> [N] its value on the prediction (see `lethe.methods.forms`), fp32.
+        static: [N] this weighting's own column of the token table; only for static weightings.
+        hidden_states: [B, S, H] last hidden states of the current model; None outside training.
+        position: [N] int64, index into S of the position that *predicts* the token; the token itself is at +1.
+        step: optimiser steps completed before this batch.
+        training: false when the weights are recorded only, not used to train.
+    """
+
+    sequence: Tensor
+    n_sequences: int
+    logprob: Tensor
+    entropy: dict[float, Tensor] = field(default_factory=dict)
+    forms: dict[Form, Tensor] = field(default_factory=dict)
+    reference_logprob: Tensor | None = None
+    static: Tensor | None = None
+    hidden_states: Tensor | None = None
+    position: Tensor | None = None
+    step: int = 0
+    training: bool = True
+
+    def sum_per_sequence(self, values: Tensor) -> Tensor:
+        """[N] -> [B], sums over the tokens of each sequence; differentiable."""
+        return values.new_zeros(self.n_sequences).index_add(0, self.sequence, values)
+
+    def lengths(self) -> Tensor:
+        """[B] number of loss-bearing tokens of each sequence, as a float tensor."""
+        return self.sum_per_sequence(self.logprob.new_ones(len(self.logprob)))
+
+    def normalise(self, values: Tensor) -> Tensor:
+        """Rescale [N] non-negative values so that they sum to n, the token count, within each sequence.
+
+        A sequence whose values are all zero gets weight 1 on each token instead of dropping out in silence
+        (our choice, ETW specification §2.3).
+        """
+        total = self.sum_per_sequence(values)[self.sequence]  # [N]
+        length = self.lengths()[self.sequence]  # [N]
+        empty = total <= 0
+        if empty.any():
+            log.warning("weights of %d tokens are all zero within their sequences; set to 1", int(empty.sum()))
+        return (values * length / total.masked_fill(empty, 1.0)).masked_fill(empty, 1.0)
+
+
+class Part(BaseModel):
+    """A named, configurable part of a method; unknown hyper-parameters are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Weighting(Part):
+    """One weight per token. Override `weights` (dynamic) or see the module docstring for the other kinds.
+
+    Class attribute `information` names what the weights are made from, for tables and figures: any of "ground truth",
+    "parser", "predictive distribution", "gold-token confidence", "reference model", "training signal", "none".
+    """
+
+    information: ClassVar[tuple[str, ...]] = ("none",)
+    reference: ClassVar[bool] = False  # whether batches must carry the starting model's log-probabilities
+
+    def temperatures(self) -> tuple[float, ...]:
+        """Temperatures at which `weights` needs entropies; each is computed once per step."""
+        return ()
+
+    def forms(self) -> tuple[Form, ...]:
+        """Further spreads of the prediction that `weights` needs; each is computed once per step."""
+        return ()
+
+    def start(self, seed: int, hidden_size: int) -> Callable[[TokenBatch], Tensor]:
+        """Called once before training; returns what is called with every batch."""
+        return self.weights
+
+    def weights(self, batch: TokenBatch) -> Tensor:
+        """[N] weights ω ≥ 0 of the tokens of a batch, fp32, detached."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither weights() nor start().")
+
+
+def normalise_column(values: pd.Series, samples: pd.Series) -> pd.Series:
+    """`TokenBatch.normalise` for a column of the token table: n · F / Σ F within each sample, 1 where all F are 0.
+
+    Values below 0, which rounding may leave, count as 0; a missing value stays missing.
+    """
+    values = values.astype(float).clip(lower=0)
+    by_sample = values.groupby(samples)
+    total = by_sample.transform("sum")
+    return (values * by_sample.transform("size") / total).where(total > 0, 1.0).where(values.notna())
+
+
+class StaticWeighting(Weighting):
+    """A weighting that is known before training: a column of the token table."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the token table that `column` reads, beyond sample and position."""
+        return ()
+
+    def column(self, table: pd.DataFrame, seed: int) -> np.ndarray:
+        """[rows of the table] weights ω ≥ 0; `seed` is the run's seed."""
+        raise NotImplementedError(f"{type(self).__name__} defines no column().")
+
+    def weights(self, batch: TokenBatch) -> Tensor:
+        return batch.static
+
+
+@dataclass
+class ForgetTokens:
+    """What the forward pass on forget rows gave, carrying gradient; N tokens over B sequences as in `TokenBatch`.
+
+    Attributes:
+        logprob: [N] log-probabilities under the current model, nats, fp32.
+        hidden: [N, H] last hidden states that predict the tokens.
+        head: [V, H] weight of the output layer.
+        targets: [N] token ids.
+        layer_hidden: [N, H] output of the decoder layer that the objective reads, at the same positions.
+        reference_hidden: [N, H] last hidden states of the starting model, only for objectives with `teacher`.
+        reference_head: [V, H] the starting model's output layer, likewise.
+        refusal: the refusals to the batch's questions, only for objectives with `refusals`.
+    """
+
+    logprob: Tensor
+    hidden: Tensor
+    head: Tensor
+    targets: Tensor
+    layer_hidden: Tensor | None = None
+    reference_hidden: Tensor | None = None
+    reference_head: Tensor | None = None
+    refusal: RefusalTokens | None = None
+
+
+@dataclass
+class RefusalTokens:
+    """Tokens of one "I don't know" answer to each question of a batch; M tokens over B sequences.
+
+    Attributes:
+        sequence: [M] int64, the row of the batch that a token belongs to.
+        logprob: [M] log-probabilities under the current model, nats, carrying gradient.
+        reference_logprob: [M] the same under the starting model, from the stored table.
+    """
+
+    sequence: Tensor
+    logprob: Tensor
+    reference_logprob: Tensor
+
+
+class Objective(Part):
+    """A forget loss from per-token values and weights.
+
+    Class attribute `information` names what the loss itself looks at beside the weights, in the words of
+    `Weighting.information`. Others say what it needs:
+        unit: what the loss is averaged over in an effective batch, its tokens or its sequences.
+        reference: `batch.reference_logprob`, the starting model's log-probabilities.
+        teacher: `tokens.reference_hidden` and `reference_head`, the starting model's predictions.
+        refusals: `tokens.refusal`; the loop then runs a refusal after each question as well.
+    An objective on a decoder layer's output names it in `reads_layer`.
+    """
+
+    unit: ClassVar[Literal["token", "sequence"]]
+    information: ClassVar[tuple[str, ...]] = ("none",)
+    reference: ClassVar[bool] = False
+    teacher: ClassVar[bool] = False
+    refusals: ClassVar[bool] = False
+
+    def reads_layer(self) -> int | None:
+        """The decoder layer, counted from 0, whose output `losses` reads, if any."""
+        return None
+
+    def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
+        """Called once before training; returns what is called with every batch (by default, `losses`)."""
+        return self.losses
+
+    def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        """[B] loss of each sequence, to be summed and divided by the number of tokens or sequences (`unit`).
+
+        Args:
+            tokens: what the forward pass gave, carrying gradient.
+            weights: [N] weights ω, detached.
+            batch: layout and reference log-probabilities; its own `logprob` carries no gradient.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no losses().")
+
+
+class RetainTerm(Part):
+    """A loss on retain rows that keeps what must stay.
+
+    `rows` says whether the loop draws retain rows at all; `reference` whether it must bring the starting model's
+    hidden states for them: the last ones, or those of the layer that `reads_layer` names.
+    """
+
+    rows: ClassVar[bool] = True
+    reference: ClassVar[bool] = False
+
+    def reads_layer(self) -> int | None:
+        """The decoder layer, counted from 0, whose output `losses` reads, if any."""
+        return None
+
+    def losses(self, tokens: RetainTokens) -> Tensor:
+        """[N] loss of each retain token; the loop takes the mean over the tokens of the effective batch."""
+        raise NotImplementedError(f"{type(self).__name__} defines no losses().")
+
+
+@dataclass
+class RetainTokens:
+    """Loss-bearing tokens of a batch of retain rows, before the vocabulary is touched.
+
+    Attributes:
+        hidden: [N, H] hidden states that predict the tokens, carrying gradient.
+        head: [V, H] weight of the output layer.
+        targets: [N] token ids.
+        layer_hidden: [N, H] output of the decoder layer that the term names, carrying gradient.
+        reference_hidden: [N, H] what the starting model has in place of `layer_hidden` if the term names a layer, of
+            `hidden` otherwise; only if the term asks for it.
+        reference_head: [V, H] the starting model's output layer, only for terms on the last hidden states.
+    """
+
+    hidden: Tensor
+    head: Tensor
+    targets: Tensor
+    layer_hidden: Tensor | None = None
+    reference_hidden: Tensor | None = None
+    reference_head: Tensor | None = None

@@ -1,0 +1,100 @@
+"""The token table: one row per loss-bearing answer token of a forget split, the spine of the study.
+
+Stages add columns and never rows; `annotate` and `score` each build on `tokens`, and `join` brings them together:
+
+    tokens    sample, group, position, token_id, text, start, end, eos
+    annotate  informative_<label> (nullable boolean) for each label source
+    score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature, <form>_T<t> for each form
+    parse     pos, noun_chunk, entity, if a weighting needs a parser
+    disturb   mutual_information (nats), if it is asked for
+    weigh     weight_<method> for each method, at the starting model
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lethe.benchmarks.records import Record
+from lethe.errors import InputError
+from lethe.models.prompts import Encoder, Example
+
+KEY = ["sample", "position"]
+
+
+def entropy_column(temperature: float) -> str:
+    """Name of the entropy column at a temperature: `entropy_T1.0`."""
+    return f"entropy_T{float(temperature)}"
+
+
+def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
+    """Tokenise records into the first columns of the token table.
+
+    Columns: sample (record id), group (the record's: an author), position (from 0 within the answer), token_id, text
+    (slice of the answer), start and end (characters of the answer, end exclusive; they tile it), eos (the end token,
+    whose text is empty).
+    """
+    rows = []
+    for record in records:
+        example = encoder.example(record.id, record.question, record.answer)
+        last = len(example.answer) - 1
+        for position, (token, (start, end)) in enumerate(zip(example.answer, example.spans, strict=True)):
+            text = record.answer[start:end]
+            rows.append((record.id, record.group, position, token, text, start, end, position == last))
+    columns = ["sample", "group", "position", "token_id", "text", "start", "end", "eos"]
+    return pd.DataFrame(rows, columns=columns).astype(
+        {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
+    )
+
+
+def considered(table: pd.DataFrame, eos: str) -> pd.DataFrame:
+    """Rows of a token table that statistics of tokens look at: all, or without end tokens if `eos` is `drop`."""
+    return table if eos == "structural" else table[~table["eos"]].reset_index(drop=True)
+
+
+def token_keys(samples: Sequence[str], answers: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Columns sample, position and token_id of the tokens of some answers, one answer after the other."""
+    lengths = [len(answer) for answer in answers]
+    return {
+        "sample": np.repeat(samples, lengths),
+        "position": np.concatenate([np.arange(n) for n in lengths]).astype("int32"),
+        "token_id": np.concatenate(answers).astype("int32"),
+    }
+
+
+def join(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Columns of several stages of the same token table, in the row order of the first.
+
+    Raises:
+        InputError: if the tables do not have the same tokens.
+    """
+    joined, *others = tables
+    for table in others:
+        added = [column for column in table.columns if column not in joined.columns]
+        merged = joined.merge(table[[*KEY, "token_id", *added]], on=[*KEY, "token_id"], validate="one_to_one")
+        if not len(merged) == len(joined) == len(table):
+            raise InputError("the stages of the token table have different tokens; rebuild them for this model.")
+        joined = merged
+    return joined
+
+
+def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray]:
+    """Row numbers of the table for each example, in the example's token order.
+
+    Raises:
+        InputError: if the table does not hold exactly the example's tokens, i.e. was made with another tokenizer,
+            prompt or data set.
+    """
+    ordered = table.reset_index(drop=True).sort_values(KEY, kind="stable")
+    groups = {sample: index.to_numpy() for sample, index in ordered.groupby("sample", sort=False).groups.items()}
+    ids = table["token_id"].to_numpy()
+    found = []
+    for example in examples:
+        rows = groups.get(example.sample)
+        if rows is None or not np.array_equal(ids[rows], example.answer):
+            raise InputError(
+                f"token table: sample {example.sample} is missing or has other tokens than this model's tokenizer "
+                "gives; rebuild the table for this model."
+            )
+        found.append(rows)
+    return found

@@ -1,0 +1,1 @@
+"""Runs: fine-tuning, unlearning, searches."""
