@@ -13,11 +13,11 @@ from matplotlib.text import Text
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import select
 from lethe.config import FictionalConfig, GoldLabels, PromptConfig, ScratchConfig
-from lethe.evaluation.measure import score_table
 from lethe.labels import annotate
 from lethe.models.prompts import Encoder
 from lethe.models.sources import context_length, scratch
-from lethe.tokens.table import token_table
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
 
 torch.set_num_threads(1)
 

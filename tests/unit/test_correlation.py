@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import pearsonr, pointbiserialr, rankdata, spearmanr
 
 from lethe.analysis.auc import auc_table, definition
+from lethe.tables import correlation
 from lethe.tables.correlation import correlation_table, layout, resampled_pearson, score_names, with_masks
-from lethe.tables.main import correlation
 
 
 def tokens(samples: int = 30, seed: int = 0) -> pd.DataFrame:

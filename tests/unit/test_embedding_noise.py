@@ -19,7 +19,8 @@ from lethe.errors import InputError
 from lethe.io import read_table, write_table
 from lethe.models.sources import save
 from lethe.tokens.embedding_noise import disturb, mutual_information, noise
-from lethe.tokens.table import join, token_table
+from lethe.tokens.table import join
+from lethe.tokens.tokenise import token_table
 
 SEED, PASSES, SCALE = 4, 3, 0.5
 

@@ -14,14 +14,14 @@ from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import LoraConfig, MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.evaluation.measure import score_table
+from lethe.models import sources as models
 from lethe.models.lora import attach, merge
-from lethe.models.sources import sources as models
 from lethe.objectives import OBJECTIVES
-from lethe.tokens.table import token_table
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
 from lethe.training import reference
 from lethe.training.loop import FineTuning, make_optimizer, train
-from lethe.training.starting import Refusals, Starting
+from lethe.training.reference import Refusals, Starting
 from lethe.training.unlearn import Unlearning
 
 IDS = torch.arange(3, 43).reshape(2, 20)

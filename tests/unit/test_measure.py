@@ -19,12 +19,12 @@ from lethe.evaluation.measure import (
     measure_generations,
     measure_tokens,
     no_generations,
-    score_table,
 )
 from lethe.evaluation.sets import epoch_sets, evaluation_sets, restrict
 from lethe.methods.forms import TopKEntropy, Variance
-from lethe.metrics.answers import GENERATION_COLUMNS, TOKEN_COLUMNS
-from lethe.tokens.table import token_table
+from lethe.metrics.columns import GENERATION_COLUMNS, TOKEN_COLUMNS
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
 
 SCORES = {"logprob", "greedy", "mean_logprob", "std_logprob"}
 

@@ -16,7 +16,8 @@ from lethe.errors import InputError
 from lethe.io import read_table, write_table
 from lethe.metrics import METRICS, PREFIXES, Value
 from lethe.metrics.aggregate import delta_mu_relative
-from lethe.metrics.answers import ANSWER_ONLY, TOKEN_COLUMNS, answer_values
+from lethe.metrics.answers import ANSWER_ONLY, answer_values
+from lethe.metrics.columns import TOKEN_COLUMNS
 from lethe.metrics.summary import Measured, samples, summarise, to_json
 from lethe.metrics.utility import TEACHER_FORCED
 

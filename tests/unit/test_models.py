@@ -22,8 +22,8 @@ from transformers import (
 from lethe.benchmarks.records import Record, select
 from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
-from lethe.models.sources import sources as models
-from lethe.models.sources import states
+from lethe.models import sources as models
+from lethe.models import states
 
 SIZES = {
     "vocab_size": 64,

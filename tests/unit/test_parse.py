@@ -10,7 +10,7 @@ from lethe.benchmarks.records import Record, select
 from lethe.errors import InputError
 from lethe.labels.spacy import load_pipeline
 from lethe.tokens.parse import parse
-from lethe.tokens.table import token_table
+from lethe.tokens.tokenise import token_table
 from lethe.weightings.spacy_entities import SpacyEntities
 from lethe.weightings.spacy_nouns import SpacyNouns
 

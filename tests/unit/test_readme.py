@@ -10,10 +10,11 @@ import torch
 from lethe import weightings
 from lethe.benchmarks.records import select
 from lethe.config import load
-from lethe.evaluation.measure import score_table
-from lethe.tokens.table import token_table
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
+from lethe.tokens.weigh import weights_at_start
 from lethe.training.loop import train
-from lethe.training.unlearn import Unlearning, weights_at_start
+from lethe.training.unlearn import Unlearning
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -9,7 +9,7 @@ from lethe.benchmarks.records import select
 from lethe.config import MethodConfig
 from lethe.objectives import OBJECTIVES
 from lethe.training import reference
-from lethe.training.kept import kept_for, layer_of
+from lethe.training.reference import layer_of
 
 CPU = torch.device("cpu")
 
@@ -147,7 +147,7 @@ def test_a_sample_may_be_called_head(tmp_path):
 )
 def test_a_method_has_kept_what_it_needs(objective, term, name):
     expected = ({} if name is None else {"retain": name}) | ({"forget": "forget"} if objective == "undial" else {})
-    assert kept_for(MethodConfig(weighting="uniform", objective=objective, retain=term)) == expected
+    assert MethodConfig(weighting="uniform", objective=objective, retain=term).kept() == expected
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_the_layer_is_in_the_name(name, layer):
 def test_names_and_layers_belong_together():
     for layer in (0, 3):
         method = MethodConfig(weighting="uniform", objective="ascent", retain={"embed_diff": {"layer": layer}})
-        assert layer_of(kept_for(method)["retain"]) == layer
+        assert layer_of(method.kept()["retain"]) == layer

@@ -8,14 +8,13 @@ from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, read_lines, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.evaluation.measure import score_table
 from lethe.io import read_table, write_table
 from lethe.models.prompts import Encoder
-from lethe.tokens.table import token_table
-from lethe.training import reference, starting
-from lethe.training.kept import kept_for, layer_of
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
+from lethe.training import reference
 from lethe.training.loop import Context
-from lethe.training.starting import Starting
+from lethe.training.reference import Starting, layer_of
 from lethe.training.unlearn import Unlearning
 
 SEED = 5
@@ -68,7 +67,7 @@ def refusals(folder, sharp, encoder, forget):
 
 
 def read(kept, refusals, encoder, forget, lines=None, seed=SEED) -> Starting:
-    return starting.read(kept, refusals, encoder, forget, lines, seed)
+    return reference.read_starting(kept, refusals, encoder, forget, lines, seed)
 
 
 # --- what is read -------------------------------------------------------------------------------------------
@@ -132,7 +131,7 @@ def task_of(method, kept, refusals, encoder, forget, retain, scored, **changes) 
         seed=0,
         hidden_size=32,
         starting=read(
-            {name: kept[file] for name, file in kept_for(method).items()},
+            {name: kept[file] for name, file in method.kept().items()},
             refusals if method.objective.refusals else None,
             encoder,
             forget,

@@ -19,7 +19,8 @@ from lethe.config import PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.models.prompts import Encoder
 from lethe.models.sources import scratch
-from lethe.tokens.table import considered, entropy_column, join, rows_of, token_table
+from lethe.tokens.table import considered, entropy_column, join, rows_of
+from lethe.tokens.tokenise import token_table
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

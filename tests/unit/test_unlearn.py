@@ -13,18 +13,18 @@ from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.evaluation.measure import score_table
 from lethe.methods.contract import Weighting
 from lethe.methods.forms import Variance
 from lethe.methods.kernel import TokenStatistics, token_statistics
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
-from lethe.tokens.table import token_table
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
+from lethe.tokens.weigh import weights_at_start
 from lethe.training import reference
 from lethe.training.loop import Context, FineTuning, train
-from lethe.training.reference import Reference
-from lethe.training.starting import Refusals, Starting
-from lethe.training.unlearn import Unlearning, retain_draws, weights_at_start
+from lethe.training.reference import Reference, Refusals, Starting
+from lethe.training.unlearn import Unlearning, retain_draws
 from lethe.weightings import WEIGHTINGS
 
 SEED = 3

@@ -18,11 +18,13 @@ from lethe.analysis.auc import auc_table
 from lethe.benchmarks.records import select
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.methods.contract import ForgetTokens, Part, StaticWeighting, TokenBatch, Weighting
+from lethe.methods.contract import ForgetTokens, StaticWeighting, TokenBatch, Weighting
 from lethe.methods.kernel import token_statistics
+from lethe.methods.part import Part
 from lethe.objectives.ascent import Ascent
+from lethe.tokens.weigh import weights_at_start
 from lethe.training.loop import train
-from lethe.training.unlearn import Unlearning, weights_at_start
+from lethe.training.unlearn import Unlearning
 from lethe.weightings import WEIGHTINGS
 from lethe.weightings.confidence import Confidence
 from lethe.weightings.entropy import Entropy

@@ -9,7 +9,6 @@ from lethe.splits import retain_split
 from lethe.config import DisturbConfig, load
 from lethe.methods.forms import FORMS as FORM_CLASSES
 from lethe.methods.contract import StaticWeighting
-from lethe.training.kept import kept_for
 from lethe.tokens.table import entropy_column
 
 STUDY = load(config)
@@ -82,7 +81,6 @@ def method_code(method):
         *(
             "models/sources",
             "training/recorders",
-            "training/starting",
             "training/reference",
             "models/device",
         ),
@@ -150,7 +148,7 @@ def unlearn_inputs(wildcards):
         "code": method_code(methods[0]),
         **{
             f"kept_{name}": f"results/{S}/reference/{table}/{kept}.safetensors"
-            for name, kept in kept_for(methods[0]).items()
+            for name, kept in methods[0].kept().items()
         },
     }
     if methods[0].objective.refusals:

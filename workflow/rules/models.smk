@@ -100,7 +100,6 @@ rule reference:
         code=lib(
             "models/device",
             "training/reference",
-            "training/kept",
             "models/states",
             "models/sources",
             "models/prompts",

@@ -22,7 +22,7 @@ rule unlearn:
         gpu=1,
     params:
         method=lambda wildcards: method_of(wildcards.method),
-        kept=lambda wildcards: list(kept_for(configs(wildcards.method)[0])),
+        kept=lambda wildcards: list(configs(wildcards.method)[0].kept()),
         unlearn=section(STUDY.unlearn),
         prompt=section(STUDY.prompt),
         lines=lambda wildcards: refusal_lines(wildcards.method),

@@ -3,8 +3,8 @@ from pydantic import TypeAdapter
 from lethe.benchmarks.records import read_records, select
 from lethe.config import ModelConfig, PromptConfig, ScratchConfig
 from lethe.io import write_json
+from lethe.models import sources as models
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.script import limit_threads, setup
 from lethe.training.loop import FineTuning, train
 

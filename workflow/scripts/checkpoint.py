@@ -1,6 +1,6 @@
 from lethe.config import CheckpointConfig
 from lethe.io import write_json
-from lethe.models.sources import sources as models
+from lethe.models import sources as models
 from lethe.script import setup
 
 setup(snakemake)

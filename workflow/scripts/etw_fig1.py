@@ -5,9 +5,9 @@ from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
 from lethe.figures import etw_fig1, style
 from lethe.io import read_table, write_table
+from lethe.models import sources as models
 from lethe.models.device import autocast_dtype, choose_device
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 from lethe.tokens.shown_samples import check_wanted

@@ -3,8 +3,8 @@ from pathlib import Path
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tables import render as listing
 from lethe.tables.agreement import agreement_table, layout
-from lethe.tables.main import render as listing
 from lethe.tokens.table import considered
 
 setup(snakemake)

@@ -3,8 +3,8 @@ from pathlib import Path
 from lethe.evaluation.runs import read_logs
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tables import render as listing
 from lethe.tables.cost import cost_table, layout
-from lethe.tables.main import render as listing
 
 setup(snakemake)
 params, paths = snakemake.params, iter(snakemake.input.logs)

@@ -5,8 +5,8 @@ from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tables import render as listing
 from lethe.tables.forms import form_statistics, form_table, layout, readable, with_rescaled
-from lethe.tables.main import render as listing
 from lethe.tokens.table import considered
 
 setup(snakemake)

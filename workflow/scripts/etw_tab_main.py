@@ -5,8 +5,8 @@ from lethe.evaluation.runs import read_runs
 from lethe.io import write_text
 from lethe.provenance import provenance, stamped_csv
 from lethe.script import setup
+from lethe.tables import render as listing
 from lethe.tables.main import ALSO, MAIN_METRICS, layout, main_table, with_best
-from lethe.tables.main import render as listing
 
 setup(snakemake)
 runs = read_runs(snakemake.input.runs)

@@ -6,7 +6,7 @@ from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tables.main import render as listing
+from lethe.tables import render as listing
 from lethe.tables.reported import layout, our_auc, our_names, readable, reported_table, with_verdicts
 from lethe.tokens.table import considered
 

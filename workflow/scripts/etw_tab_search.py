@@ -3,7 +3,7 @@ from pathlib import Path
 from lethe.evaluation.runs import read_runs
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tables.main import render as listing
+from lethe.tables import render as listing
 from lethe.tables.search import layout
 
 setup(snakemake)

@@ -1,9 +1,9 @@
 from lethe.benchmarks.records import fine_tuning_rows, read_records, select
 from lethe.config import PromptConfig, TrainingConfig
 from lethe.io import write_table
+from lethe.models import sources as models
 from lethe.models.device import machine
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 from lethe.training.loop import FineTuning, train

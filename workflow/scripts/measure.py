@@ -5,9 +5,9 @@ from lethe.config import EvaluationConfig, PromptConfig, load
 from lethe.evaluation.measure import measure
 from lethe.evaluation.sets import evaluation_sets
 from lethe.io import write_json, write_table
+from lethe.models import sources as models
 from lethe.models.device import autocast_dtype, choose_device, machine
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 

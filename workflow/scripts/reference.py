@@ -1,12 +1,12 @@
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
+from lethe.models import sources as models
 from lethe.models.device import autocast_dtype, choose_device
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.script import limit_threads, setup
 from lethe.splits import retain_split
 from lethe.training import reference
-from lethe.training.kept import layer_of
+from lethe.training.reference import layer_of
 
 setup(snakemake)
 limit_threads(snakemake.threads)

@@ -1,14 +1,14 @@
 from lethe.benchmarks.records import read_records, select
 from lethe.benchmarks.refusals import read_lines, refuse
 from lethe.config import PromptConfig
-from lethe.evaluation.measure import score_table
 from lethe.io import write_table
+from lethe.models import sources as models
 from lethe.models.device import autocast_dtype, choose_device
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
-from lethe.tokens.table import token_table
+from lethe.tokens.score import score_table
+from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
 limit_threads(snakemake.threads)

@@ -2,13 +2,13 @@ from pydantic import TypeAdapter
 
 from lethe.benchmarks.records import read_records, select
 from lethe.config import FormList, PromptConfig
-from lethe.evaluation.measure import score_table
 from lethe.io import read_table, write_table
+from lethe.models import sources as models
 from lethe.models.device import autocast_dtype, choose_device
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
+from lethe.tokens.score import score_table
 
 setup(snakemake)
 limit_threads(snakemake.threads)

@@ -3,11 +3,11 @@ from transformers import AutoConfig, AutoTokenizer
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
 from lethe.io import write_table
+from lethe.models import sources as models
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import setup
-from lethe.tokens.table import token_table
+from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
 rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)

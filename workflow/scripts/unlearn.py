@@ -4,16 +4,16 @@ from lethe.benchmarks.records import read_records, select
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TrainingConfig, load
 from lethe.evaluation.sets import epoch_sets, evaluation_sets
 from lethe.io import read_json, read_table, write_table
+from lethe.models import sources as models
 from lethe.models.device import machine
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 from lethe.splits import retain_split
 from lethe.tokens.table import join
-from lethe.training import starting
 from lethe.training.loop import train
 from lethe.training.recorders import Measurement, Recorder, measured_epochs, together
+from lethe.training.reference import read_starting
 from lethe.training.unlearn import Unlearning
 
 setup(snakemake)
@@ -34,7 +34,7 @@ task = Unlearning(
     table=join(map(read_table, source.tables)),
     seed=seed,
     hidden_size=model.config.get_text_config().hidden_size,
-    starting=starting.read(
+    starting=read_starting(
         kept={name: source[f"kept_{name}"] for name in params.kept},
         refusals=source.get("refusals"),
         encoder=encoder,

@@ -3,7 +3,7 @@ from lethe.io import read_table, write_table
 from lethe.provenance import provenance
 from lethe.script import setup
 from lethe.tokens.table import join
-from lethe.training.unlearn import weights_at_start
+from lethe.tokens.weigh import weights_at_start
 
 setup(snakemake)
 table = join(map(read_table, snakemake.input.tables))

@@ -17,7 +17,7 @@ from lethe.errors import InputError
 from lethe.io import require
 from lethe.methods.contract import Weighting
 from lethe.tokens.table import KEY, entropy_column
-from lethe.training.unlearn import weights_at_start
+from lethe.tokens.weigh import weights_at_start
 
 
 def auc_by_epoch(

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from lethe.config import Section, Study
 from lethe.errors import InputError
 from lethe.io import write_text
-from lethe.methods.contract import Part
 from lethe.methods.forms import FORMS
+from lethe.methods.part import Part
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS

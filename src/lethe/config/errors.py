@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from lethe.methods.contract import Objective, Part, RetainTerm, Weighting
+from lethe.methods.contract import Objective, RetainTerm, Weighting
 from lethe.methods.forms import FORMS, Form
-from lethe.methods.part import suggest
+from lethe.methods.part import Part, suggest
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import WEIGHTINGS

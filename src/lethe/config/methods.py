@@ -53,6 +53,20 @@ class MethodConfig(Section):
         "combination is a run; `selection` picks one.",
     )
 
+    def kept(self) -> dict[str, str]:
+        """What the method needs kept of the starting model beside the token table; often nothing.
+
+        `retain` and `forget`, the fields of `lethe.training.reference.Starting` -> name: that itself for the last
+        hidden states on those rows, `retain-layer7` for a layer's.
+        """
+        kept = {}
+        if self.retain.reference:
+            layer = self.retain.reads_layer()
+            kept["retain"] = "retain" if layer is None else f"retain-layer{layer}"
+        if self.objective.teacher:
+            kept["forget"] = "forget"
+        return kept
+
     def points(self) -> dict[str, "MethodConfig"]:
         """Every combination of the sweep's values by its id, e.g. `temperature=2.0,strength=0.1`; empty without sweep.
 

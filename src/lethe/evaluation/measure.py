@@ -13,12 +13,9 @@ from transformers import PreTrainedModel
 
 from lethe.benchmarks.records import Record
 from lethe.config import EvaluationConfig
-from lethe.errors import InputError
-from lethe.methods.forms import Form
-from lethe.metrics.answers import TOKEN_COLUMNS
+from lethe.metrics.columns import TOKEN_COLUMNS
 from lethe.models.forward import Cost, Question, generate, score_answers
 from lethe.models.prompts import Encoder
-from lethe.tokens.table import entropy_column, token_keys
 
 GENERATED_SETS = ("forget", "retain", "real_authors", "world_facts")
 
@@ -111,28 +108,3 @@ def end_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
     named = model.generation_config.eos_token_id
     named = [] if named is None else [named] if isinstance(named, int) else list(named)
     return {encoder.tokenizer.eos_token_id, *named}
-
-
-def score_table(
-    model: PreTrainedModel,
-    encoder: Encoder,
-    records: list[Record],
-    table: pd.DataFrame,
-    temperatures: list[float],
-    dtype,
-    forms: tuple[Form, ...] = (),
-) -> pd.DataFrame:
-    """The token table with `logprob`, `entropy_T<t>` (nats) and the forms' columns, from one teacher-forced pass."""
-    questions = [Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records]
-    scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype, forms=tuple(forms))
-    columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
-    for t in temperatures:
-        columns[entropy_column(t)] = np.concatenate([s[0].entropy[t].numpy() for s in scores])
-    for form in forms:
-        columns[form.column] = np.concatenate([s[0].forms[form].numpy() for s in scores])
-    key = ["sample", "position", "token_id"]
-    scored = pd.DataFrame(token_keys([r.id for r in records], [q.answers[0] for q in questions]) | columns)
-    merged = table.merge(scored, on=key, how="left", validate="one_to_one")
-    if len(merged) != len(scored) or merged["logprob"].isna().any():
-        raise InputError("token table and records do not belong together; rebuild the table for this model.")
-    return merged

@@ -34,7 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from lethe.methods.part import Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,12 +99,6 @@ class TokenBatch:
         if empty.any():
             log.warning("weights of %d tokens are all zero within their sequences; set to 1", int(empty.sum()))
         return (values * length / total.masked_fill(empty, 1.0)).masked_fill(empty, 1.0)
-
-
-class Part(BaseModel):
-    """A named, configurable part of a method; unknown hyper-parameters are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Weighting(Part):

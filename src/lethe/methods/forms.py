@@ -12,9 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lethe.methods.contract import Part, Weighting
-from lethe.methods.kernel import entropy_of, log_softmax
-from lethe.methods.part import choice
+from lethe.methods.logits import entropy_of, log_softmax
+from lethe.methods.part import Part
 
 
 class Form(Part):
@@ -100,16 +99,6 @@ class Varentropy(Form):
 FORMS: dict[str, type[Form]] = {
     form.prefix: form for form in (NormalisedEntropy, TopKEntropy, Variance, CollisionEntropy, Margin, Varentropy)
 }
-
-
-class FormWeighting(Weighting):
-    """A weighting that is made of one form; override `weights`."""
-
-    information = ("predictive distribution",)
-    form: choice(FORMS, "form", Form) = Field(description="The measure, with its hyper-parameters and temperature.")
-
-    def forms(self) -> tuple[Form, ...]:
-        return (self.form,)
 
 
 def _variance(log_p: Tensor) -> Tensor:

@@ -1,12 +1,16 @@
-"""Choosing a named part in the config: `name`, or `{name: {hyper-parameters}}`, with errors that name the fix."""
+"""A named, configurable part of a method, and how the config chooses one: `name`, or `{name: {hyper-parameters}}`."""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from lethe.methods.contract import Part
+
+class Part(BaseModel):
+    """A named, configurable part of a method; unknown hyper-parameters are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def choice(registry: Mapping[str, type[Part]], kind: str, base: type[Part]):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lethe.errors import InputError
 from lethe.io import require
-from lethe.metrics import PREFIXES
+from lethe.metrics.columns import GENERATION_COLUMNS, KEYS, KINDS, SETS, TOKEN_COLUMNS
 from lethe.metrics.membership import compressed_bytes, min_k_score, standardised
 from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import probability
@@ -22,11 +22,6 @@ from lethe.metrics.rouge import rouge_l_recall
 if TYPE_CHECKING:  # the package of benchmarks loads torch, which evaluation has no use for
     from lethe.benchmarks.records import Record
 
-SETS = (*PREFIXES, "holdout")
-KINDS = ("answer", "paraphrase", "perturbed")
-KEYS = ["set", "sample", "kind", "index"]
-TOKEN_COLUMNS = [*KEYS, "position", "token_id", "logprob", "greedy", "mean_logprob", "std_logprob"]
-GENERATION_COLUMNS = ["set", "sample", "generation"]
 ANSWER_ONLY = [
     "extraction_strength",
     "exact_memorization",

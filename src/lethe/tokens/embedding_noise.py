@@ -15,7 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from lethe.methods.kernel import chunk_rows, log_softmax
+from lethe.methods.kernel import chunk_rows
+from lethe.methods.logits import log_softmax
 from lethe.models.device import autocast
 from lethe.models.prompts import Example
 from lethe.models.states import ROWS_PER_PASS, answer_states, by_length, head_weight

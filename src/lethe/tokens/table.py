@@ -11,13 +11,15 @@ Stages add columns and never rows; `annotate` and `score` each build on `tokens`
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from lethe.benchmarks.records import Record
 from lethe.errors import InputError
-from lethe.models.prompts import Encoder, Example
+
+if TYPE_CHECKING:
+    from lethe.models.prompts import Example
 
 KEY = ["sample", "position"]
 
@@ -25,26 +27,6 @@ KEY = ["sample", "position"]
 def entropy_column(temperature: float) -> str:
     """Name of the entropy column at a temperature: `entropy_T1.0`."""
     return f"entropy_T{float(temperature)}"
-
-
-def token_table(encoder: Encoder, records: Iterable[Record]) -> pd.DataFrame:
-    """Tokenise records into the first columns of the token table.
-
-    Columns: sample (record id), group (the record's: an author), position (from 0 within the answer), token_id, text
-    (slice of the answer), start and end (characters of the answer, end exclusive; they tile it), eos (the end token,
-    whose text is empty).
-    """
-    rows = []
-    for record in records:
-        example = encoder.example(record.id, record.question, record.answer)
-        last = len(example.answer) - 1
-        for position, (token, (start, end)) in enumerate(zip(example.answer, example.spans, strict=True)):
-            text = record.answer[start:end]
-            rows.append((record.id, record.group, position, token, text, start, end, position == last))
-    columns = ["sample", "group", "position", "token_id", "text", "start", "end", "eos"]
-    return pd.DataFrame(rows, columns=columns).astype(
-        {"position": "int32", "token_id": "int32", "start": "int32", "end": "int32", "eos": bool}
-    )
 
 
 def considered(table: pd.DataFrame, eos: str) -> pd.DataFrame:
@@ -78,7 +60,7 @@ def join(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return joined
 
 
-def rows_of(table: pd.DataFrame, examples: Iterable[Example]) -> list[np.ndarray]:
+def rows_of(table: pd.DataFrame, examples: "Iterable[Example]") -> list[np.ndarray]:
     """Row numbers of the table for each example, in the example's token order.
 
     Raises:

@@ -2,20 +2,24 @@
 
 Its predictions on a set of tokens are `hidden @ head.T`; storing the two factors is exact and small
 (retain90 of TOFU with hidden size 2,048: about 1.2 GB in fp32, against 5 GB of weights and a forward pass per step).
-What is kept has a name, see `lethe.training.kept`.
+What is kept has a name: `retain` or `forget` for the last hidden states on those rows, `retain-layer7` for a layer's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from lethe.io import atomic
+from lethe.benchmarks.records import Record
+from lethe.benchmarks.refusals import read_lines, refuse
+from lethe.io import atomic, read_table
 from lethe.models.device import autocast
-from lethe.models.prompts import Example
+from lethe.models.prompts import Encoder, Example
 from lethe.models.states import ROWS_PER_PASS, answer_states, by_length, head_weight
 
 
@@ -72,3 +76,62 @@ def read(path: str | Path) -> Reference:
     tensors = load_file(path)
     head = tensors.pop("head", None)
     return Reference({key.removeprefix("hidden/"): value for key, value in tensors.items()}, head)
+
+
+def layer_of(name: str) -> int | None:
+    """Layer in the name of what is kept; None for the last hidden states."""
+    _, _, layer = name.partition("-layer")
+    return int(layer) if layer else None
+
+
+@dataclass
+class Refusals:
+    """One "I don't know" answer per forget row.
+
+    Attributes:
+        examples: tokenised, in the order of the forget rows.
+        table: their token table with the starting model's `logprob`.
+    """
+
+    examples: list[Example]
+    table: pd.DataFrame
+
+
+@dataclass
+class Starting:
+    """What a method needs of the starting model beside the token table; what it does not ask for is absent.
+
+    Attributes:
+        retain: hidden states on the retain rows, for retain terms with `reference`.
+        forget: last hidden states on the forget rows, for objectives with `teacher`.
+        refusals: for objectives with `refusals`.
+    """
+
+    retain: Reference | None = None
+    forget: Reference | None = None
+    refusals: Refusals | None = None
+
+
+def read_starting(
+    kept: Mapping[str, str | Path],
+    refusals: str | Path | None,
+    encoder: Encoder,
+    forget: list[Record],
+    lines: str | None,
+    seed: int,
+) -> Starting:
+    """What a method needs of the starting model beside the token table.
+
+    Args:
+        kept: `retain`, `forget` -> file of the `reference` rule; what the method does not need is absent.
+        refusals: table of the `refuse` rule; None if the method does not need it.
+        encoder: of the model.
+        forget: the forget rows, in the run's order.
+        lines: the study's `refusals`.
+        seed: the study's seed, which fixes the refusals.
+    """
+    starting = Starting(**{name: read(path) for name, path in kept.items()})
+    if refusals is not None:
+        answers = encoder.examples(refuse(forget, read_lines(lines), seed))
+        starting.refusals = Refusals(answers, read_table(refusals))
+    return starting

@@ -10,14 +10,14 @@ import pandas as pd
 import torch
 
 from lethe.config import MethodConfig
-from lethe.methods.contract import ForgetTokens, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch, Weighting
+from lethe.methods.contract import ForgetTokens, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
 from lethe.methods.kernel import token_statistics
 from lethe.models.device import autocast
 from lethe.models.prompts import Example
 from lethe.models.states import answer_states, head_weight
-from lethe.tokens.table import entropy_column, rows_of, token_keys
+from lethe.tokens.table import rows_of, token_keys
 from lethe.training.loop import Context
-from lethe.training.starting import Starting
+from lethe.training.reference import Starting
 
 
 class Unlearning:
@@ -176,28 +176,3 @@ def retain_draws(rows: int, seed: int, epoch: int, rank: int, step: int, count: 
     """
     generator = np.random.default_rng([seed, epoch, rank, step, 1])
     return generator.choice(rows, size=count, replace=count > rows)
-
-
-def weights_at_start(weighting: Weighting, table: pd.DataFrame, seed: int) -> np.ndarray:
-    """[rows of the token table] weights at the starting model, from its stored columns.
-
-    The same code that weighs a training batch weighs the whole split here. A weighting that reads hidden states, which
-    no table has, cannot be weighed so.
-    """
-    if isinstance(weighting, StaticWeighting):
-        return np.asarray(weighting.column(table, seed), dtype=np.float64)
-    sequence, samples = pd.factorize(table["sample"])
-
-    def column(name: str) -> torch.Tensor:
-        return torch.tensor(table[name].to_numpy(dtype=np.float64))
-
-    batch = TokenBatch(
-        sequence=torch.from_numpy(sequence),
-        n_sequences=len(samples),
-        logprob=column("logprob"),
-        entropy={t: column(entropy_column(t)) for t in weighting.temperatures()},
-        forms={form: column(form.column) for form in weighting.forms()},
-        reference_logprob=column("logprob"),
-        training=False,
-    )
-    return weighting.weights(batch).numpy()

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from lethe.methods.contract import TokenBatch
-from lethe.methods.forms import FormWeighting
+from lethe.weightings.form_weighting import FormWeighting
 
 
 class Spread(FormWeighting):

@@ -17,9 +17,9 @@ import torch
 
 from lethe.benchmarks.records import select
 from lethe.config import PromptConfig, ScratchConfig
-from lethe.models.sources import sources as models
+from lethe.models import sources as models
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "speed"))
 
 import evaluation
 import measure_peak

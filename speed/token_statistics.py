@@ -5,7 +5,7 @@ whole, log-softmax, gather, entropy, automatic differentiation. Both get the sam
 upstream gradients (ones would hide an error of the kind of Liger-Kernel #1298). Entropy at T = 1 is used in two
 ways: as a weight, through which nothing is back-propagated (ETW, arXiv 2604.17785), and differentiated too.
 
-    python benchmarks/token_statistics.py [--dtype bf16] [--json FILE]
+    python speed/token_statistics.py [--dtype bf16] [--json FILE]
 """
 
 import sys

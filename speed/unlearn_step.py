@@ -13,7 +13,7 @@ computes once before training (log-probabilities, kept states, a parser's mask) 
 
 In turn with both ways Lethe's own GradDiff is run, so that a method's own cost can be told from the step's.
 
-    python benchmarks/unlearn_step.py [--vocab 128256] [--methods ETW NPO] [--json FILE]
+    python speed/unlearn_step.py [--vocab 128256] [--methods ETW NPO] [--json FILE]
 """
 
 import copy
@@ -45,10 +45,8 @@ from lethe.config import MethodConfig, TrainingConfig
 from lethe.models.device import autocast, autocast_dtype, seed_everything
 from lethe.models.forward import Question, score_answers
 from lethe.models.prompts import Example
-from lethe.training.kept import kept_for, layer_of
 from lethe.training.loop import Context, make_optimizer
-from lethe.training.reference import compute
-from lethe.training.starting import Refusals, Starting
+from lethe.training.reference import Refusals, Starting, compute, layer_of
 from lethe.training.unlearn import Unlearning
 
 METHODS = tuple(plain_losses.FORGET)
@@ -233,7 +231,7 @@ def lethe(problem: Problem, name: str) -> Pass:
     nouns, entities = (marks.ravel() for marks in problem.parsed())
     table = problem.table(start, forget).assign(pos=np.where(nouns, "NOUN", "DET"), entity=entities)
     rows = {"forget": forget, "retain": retain}
-    kept = {key: compute(start, rows[key], dtype, layer_of(what)) for key, what in kept_for(method).items()}
+    kept = {key: compute(start, rows[key], dtype, layer_of(what)) for key, what in method.kept().items()}
     starting = Starting(**kept)
     if method.objective.refusals:
         starting.refusals = Refusals(refusals, problem.table(start, refusals))

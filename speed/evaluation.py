@@ -1,8 +1,9 @@
 """What an evaluation costs, phase by phase, and how far it is from the least that could be done.
 
 Lethe: `lethe.evaluation.measure.measure` and `lethe.metrics`: each prompt once for all its answers, rows of a length
-together, the vocabulary at answer positions only. Plain is how locuslab/open-unlearning scores answers, written anew from
-its description: each answer with its prompt from the start, in unsorted batches of 32, padded on the right, logits of
+together, the vocabulary at answer positions only. Plain is how locuslab/open-unlearning scores answers, written anew
+from its description: each answer with its prompt from the start, in unsorted batches of 32, padded on the right, logits
+of
 all positions, cross-entropy on the transposed layout. Two things are in the plain way's favour: it runs each
 answer once, where the framework runs some up to nine times, and it only takes the mean loss, while Lethe's pass
 also gives arg-max hits and the moments that Min-K++ needs.
@@ -10,7 +11,7 @@ also gives arg-max hits and the moments that Min-K++ needs.
 Without `--model` a random Llama is used, on the invented benchmark. It never ends an answer, so its generation is
 the longest possible.
 
-    python benchmarks/evaluation.py [--model FOLDER [--data FOLDER]] [--limit 40] [--json FILE]
+    python speed/evaluation.py [--model FOLDER [--data FOLDER]] [--limit 40] [--json FILE]
 """
 
 import sys
@@ -40,9 +41,9 @@ from lethe.config import EvaluationConfig, FictionalConfig, PromptConfig, Scratc
 from lethe.evaluation.measure import GENERATED_SETS, answers_of, measure
 from lethe.evaluation.sets import evaluation_sets
 from lethe.metrics.summary import Measured, samples, summarise
+from lethe.models import sources as models
 from lethe.models.device import autocast, autocast_dtype
 from lethe.models.prompts import Encoder
-from lethe.models.sources import sources as models
 
 SPLIT = "forget10"
 ANSWER = ["set", "sample", "kind", "index"]
