@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from lethe.config.benchmarks import BenchmarkConfig, FictionalConfig, TofuConfig
 from lethe.config.errors import explain
-from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
+from lethe.config.evaluation import EmbeddingNoiseConfig, EvaluateConfig, FiguresConfig, MeasureConfig
 from lethe.config.labels import GoldLabels, KeywordLabels, LabelConfig, ParserConfig, SpacyLabels, SpanFileLabels
 from lethe.config.methods import MethodConfig, SelectionConfig
 from lethe.config.models import (
@@ -38,8 +38,8 @@ __all__ = [
     "BenchmarkConfig",
     "CheckpointConfig",
     "CheckpointsConfig",
-    "DisturbConfig",
-    "EvaluationConfig",
+    "EmbeddingNoiseConfig",
+    "EvaluateConfig",
     "FictionalConfig",
     "FiguresConfig",
     "FolderConfig",
@@ -50,6 +50,7 @@ __all__ = [
     "KeywordLabels",
     "LabelConfig",
     "LoraConfig",
+    "MeasureConfig",
     "MethodConfig",
     "ModelConfig",
     "ParserConfig",

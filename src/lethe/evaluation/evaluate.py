@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
+from lethe.config import EvaluateConfig
 from lethe.evaluation.sets import restrict
 from lethe.metrics import Value
 from lethe.metrics.samples import Measured, samples
@@ -23,7 +23,7 @@ def evaluate(
     measured: Mapping[str, Tables],
     records: list[Record],
     sets: dict[str, list[Record]],
-    config: EvaluationConfig,
+    config: EvaluateConfig,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Value]]]:
     """Per-sample values and summaries of each model.
 

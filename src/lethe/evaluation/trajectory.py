@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
+from lethe.config import EvaluateConfig
 from lethe.evaluation.evaluate import Tables, evaluate
 from lethe.evaluation.runs import run_row
 
@@ -17,7 +17,7 @@ def trajectory(
     references: Mapping[str, Tables],
     records: list[Record],
     sets: dict[str, list[Record]],
-    config: EvaluationConfig,
+    config: EvaluateConfig,
 ) -> pd.DataFrame:
     """Metrics by epoch: a row per run and measured epoch as in `run_row`, with column `epoch`.
 
