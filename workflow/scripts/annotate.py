@@ -3,9 +3,9 @@ from pydantic import TypeAdapter
 from lethe.benchmarks.records import read_records
 from lethe.config import LabelConfig
 from lethe.io import read_table, write_table
-from lethe.labels import annotate
 from lethe.provenance import provenance
 from lethe.script import setup
+from lethe.tokens.annotate import annotate
 
 setup(snakemake)
 adapter = TypeAdapter(LabelConfig)

@@ -130,13 +130,13 @@ class Study(Section):
             self._check_variant(f"methods.{name}.sweep ({point})", variant)
 
     def _check_ranges(self, name: str, method: MethodConfig) -> None:
-        for key, choice in method.sweep.items():
-            if not isinstance(choice, Range):
+        for key, values in method.sweep.items():
+            if not isinstance(values, Range):
                 continue
             if self.selection.trials is None:
                 raise ValueError(f"methods.{name}.sweep.{key}: a range needs `selection.trials`; or write a list")
             # The token table holds what a weighting reads, at every value that may be chosen.
-            if key.startswith("weighting.") and choice.step is None:
+            if key.startswith("weighting.") and values.step is None:
                 raise ValueError(
                     f"methods.{name}.sweep.{key}: a range of the weighting needs a `step`; or write a list"
                 )

@@ -36,14 +36,6 @@ class Recorder:
         return pd.concat(self.tables, ignore_index=True) if self.tables else pd.DataFrame()
 
 
-def measured_epochs(epochs: int, every: int) -> list[int]:
-    """Epochs after which a run of that many epochs is measured: each `every`-th and the last.
-
-    Not the start: it is the same model in all runs, and measured already.
-    """
-    return sorted({*range(every, epochs + 1, every), epochs})
-
-
 def together(*recorders: Recorder) -> Callable[[Context, int], None]:
     """One `at_epoch` of several recorders."""
 
