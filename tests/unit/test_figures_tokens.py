@@ -328,6 +328,14 @@ def test_sample_is_the_first_wanted_of_the_split_or_the_first_with_both_kinds(to
         choose_sample(tokens.assign(informative_gold=False), ["full-9999"], "gold")
 
 
+def test_the_record_shown_is_of_the_study(scored, records, record):
+    assert choose_record(scored, records, [], "gold") == record
+    other = select(records, "full", "forget10")[1]
+    assert choose_record(scored, records, [other.id], "gold") == other
+    with pytest.raises(InputError, match=r"full-9999.*no forget split"):
+        choose_record(scored, records, ["full-9999"], "gold")
+
+
 def answer(entropy, informative, eos=None) -> pd.DataFrame:
     n = len(entropy)
     marks = pd.array(informative, "boolean")
