@@ -1,4 +1,4 @@
-"""Every figure and table: module, caption and declaration say the same. What `make` writes is tested by the workflow tests."""
+"""Every figure and table: module, caption and declaration agree. What `make` writes, the workflow tests see."""
 
 import ast
 import inspect

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lethe.analysis import bounds
 from lethe.analysis.next_tokens import next_tokens, token_text
-from lethe.analysis.token_choice import choose_positions, choose_sample
+from lethe.analysis.token_choice import choose_positions, choose_record, choose_sample
 from lethe.benchmarks.records import select
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
