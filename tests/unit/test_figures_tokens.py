@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from lethe.analysis import bounds
-from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens, token_text
+from lethe.analysis.next_tokens import next_tokens, token_text
+from lethe.analysis.token_choice import choose_positions, choose_record, choose_sample
 from lethe.benchmarks.records import select
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
@@ -325,6 +326,14 @@ def test_sample_is_the_first_wanted_of_the_split_or_the_first_with_both_kinds(to
     assert choose_sample(tokens.assign(informative_gold=plain), [], "gold") == "full-0001"
     with pytest.raises(InputError, match=r"labels 'gold'.*figures\.label"):
         choose_sample(tokens.assign(informative_gold=False), ["full-9999"], "gold")
+
+
+def test_the_record_shown_is_of_the_study(scored, records, record):
+    assert choose_record(scored, records, [], "gold") == record
+    other = select(records, "full", "forget10")[1]
+    assert choose_record(scored, records, [other.id], "gold") == other
+    with pytest.raises(InputError, match=r"full-9999.*no forget split"):
+        choose_record(scored, records, ["full-9999"], "gold")
 
 
 def answer(entropy, informative, eos=None) -> pd.DataFrame:

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lethe.analysis.auc import DRAWN, definition
+from lethe.evaluation.chosen import notes, read_chosen, resolved
+from lethe.evaluation.runs import read_runs
+from lethe.io import read_table
 from lethe.methods.contract import Weighting, normalise_column
 from lethe.methods.forms import NormalisedEntropy
 from lethe.tables.correlation import correlation_table
 from lethe.tables.main import heading, main_table, text
-from lethe.tables.render import Column, Layout
-from lethe.tokens.table import entropy_column
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
+from lethe.tokens.table import considered, entropy_column
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy
@@ -28,6 +32,24 @@ if TYPE_CHECKING:
 METRICS = ("neg_log10_fq", "delta_mu", "forget_Q_A_Prob", "model_utility")
 RESCALED = " rescaled"
 KEYS = ["model", "split", "form", "scaling"]
+
+
+def make(source, settings, target: Target) -> None:
+    """From token tables, runs and what the searches chose, each form as a score and as a weight."""
+    forms = (settings.temperatures, settings.forms)
+    statistics = {}
+    for place, path in zip(settings.places, source.tokens, strict=True):
+        tokens = considered(with_rescaled(read_table(path), *forms), settings.eos)
+        statistics[place] = form_statistics(
+            tokens, settings.labels, *forms, settings.bootstrap, settings.seed, settings.cluster
+        )
+    chosen = read_chosen(source.chosen)
+    methods = {name: None if name in settings.swept else method for name, method in settings.configured.items()}
+    used = {place: resolved(methods, chosen.get(place, {})) for place in settings.places}
+    table = form_table(stacked(statistics, ["model", "split"]), read_runs(source.runs), used, settings.tried)
+    search = notes(chosen, settings.tried)
+    looks = layout(settings.bootstrap, settings.cluster, settings.eos, settings.passes, search)
+    target.table(readable(table), looks)
 
 
 def form_of(weighting: Weighting) -> tuple[str, str] | None:

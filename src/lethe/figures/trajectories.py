@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lethe.errors import InputError
+from lethe.evaluation.runs import read_runs
 from lethe.figures import style
-from lethe.figures.tradeoff import (
+from lethe.figures.plane import (
     COMPRESSED,
     JUDGED,
     PASS_HEIGHT,
@@ -39,6 +40,7 @@ from lethe.io import require
 from lethe.metrics import METRICS, Value
 from lethe.metrics.aggregate import aggregate, delta_mu
 from lethe.tables.main import REFERENCES
+from lethe.target import Target
 
 UTILITIES = {
     "model_utility": UTILITY,
@@ -51,6 +53,14 @@ COLUMNS = 4
 TITLE = 90  # characters in a line of the legend's title, which fit on the narrowest figure
 HOLLOW = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "markeredgewidth": 0.9}
 LARGE = {"markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.5, "zorder": 4}
+
+
+def make(source, settings, target: Target) -> None:
+    """From the runs' measurements of every epoch, their paths, and a CSV of their best epochs."""
+    runs = read_runs(source.trajectory)
+    best = best_epochs(runs, settings.utility, settings.rule)
+    target.csv(best, "best_epochs")
+    target.figure(draw(runs, best, settings.methods, settings.utility, settings.rule))
 
 
 @style.styled

@@ -6,9 +6,16 @@ is unknown (our specification §10, no. 6), so here the rule and its seed stand 
 
 from collections.abc import Iterable
 
+from lethe.evaluation.runs import read_runs
 from lethe.selection import RULES
 from lethe.tables.main import FORMATS, MAIN_METRICS, heading
 from lethe.tables.render import Column, Layout
+from lethe.target import Target
+
+
+def make(source, settings, target: Target) -> None:
+    """From the runs of every search, one table of them."""
+    target.table(read_runs(source.search), layout(settings.rule, settings.selection_seed, settings.seeds))
 
 
 def layout(rule: str, seed: int, seeds: Iterable[int]) -> Layout:

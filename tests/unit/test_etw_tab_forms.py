@@ -9,9 +9,9 @@ from lethe.analysis.auc import definition
 from lethe.config import MethodConfig
 from lethe.methods.contract import TokenBatch
 from lethe.methods.forms import NormalisedEntropy, TopKEntropy, Variance
-from lethe.tables import forms as module
+from lethe.tables import etw_tab_forms as module
 from lethe.tables.correlation import correlation_table
-from lethe.tables.forms import METRICS, form_of, form_statistics, form_table, layout, readable, with_rescaled
+from lethe.tables.etw_tab_forms import METRICS, form_of, form_statistics, form_table, layout, readable, with_rescaled
 from lethe.tokens.table import considered
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation

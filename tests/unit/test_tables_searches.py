@@ -4,7 +4,7 @@ import pytest
 
 from lethe.selection import RULES
 from lethe.tables.main import MAIN_METRICS
-from lethe.tables.search import layout
+from lethe.tables.searches import layout
 
 
 @pytest.mark.parametrize("rule", RULES)

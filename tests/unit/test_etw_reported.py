@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import definition
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TofuConfig, load_file
-from lethe.tables.reported import (
+from lethe.tables.etw_reported import (
     FULL,
     MAIN,
     MARGIN,

@@ -12,10 +12,15 @@ import pandas as pd
 
 from lethe.analysis.auc import auc_table, definition
 from lethe.config import MethodConfig, PromptConfig
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
+from lethe.io import read_table
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
 from lethe.tables.main import heading, main_table, text
-from lethe.tables.render import Column, Layout
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
+from lethe.tokens.table import considered
 from lethe.weightings.uniform import Uniform
 
 
@@ -50,6 +55,20 @@ MIN_K = 0.4  # open-unlearning's, behind its privacy leakage
 NEW_TOKENS = 200  # open-unlearning's longest generation, behind ROUGE and so behind ΔMU and Agg.
 FULL = "open-unlearning/tofu_Llama-3.2-1B-Instruct_full"
 RETAIN = "open-unlearning/tofu_Llama-3.2-1B-Instruct_retain90"
+
+
+def make(source, settings, target: Target) -> None:
+    """From token tables, runs and what the searches chose, the paper's numbers beside ours."""
+    names = our_names({name: MethodConfig(**method) for name, method in settings.configured.items()})
+    auc = {
+        place: our_auc(considered(read_table(path), settings.eos), settings.labels, names)
+        for place, path in zip(settings.places, source.tokens, strict=True)
+    }
+    table = reported_table(read_runs(source.runs), stacked(auc, ["model", "split"]), names)
+    evaluation = settings.measure | settings.evaluate
+    table = with_verdicts(table, settings.benchmark, settings.models, evaluation, settings.prompt)
+    search = notes(read_chosen(source.chosen), settings.tried)
+    target.table(readable(table), layout(names, settings.eos, search))
 
 
 def our_names(methods: Mapping[str, MethodConfig]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lethe.errors import InputError
-from lethe.figures import tradeoff
+from lethe.figures import plane
 from lethe.selection import PASS, RULES
 
 LOWEST, FQ, UTILITY = "lowest_aggregate", "lowest_neg_log10_fq", "highest_utility_among_forgotten"
@@ -30,32 +30,32 @@ def rows() -> pd.DataFrame:
 
 
 def test_the_line_is_where_the_selection_rules_have_it():
-    assert tradeoff.PASS_HEIGHT == pytest.approx(-math.log10(PASS)) == pytest.approx(1.30103, abs=1e-5)
-    assert tradeoff.PASS_LINE["label"] == "p = 0.05"
+    assert plane.PASS_HEIGHT == pytest.approx(-math.log10(PASS)) == pytest.approx(1.30103, abs=1e-5)
+    assert plane.PASS_LINE["label"] == "p = 0.05"
 
 
 def test_every_rule_has_words_for_the_legend():
-    assert set(tradeoff.RULE_WORDS) == set(RULES)
+    assert set(plane.RULE_WORDS) == set(RULES)
 
 
 def test_best_run_is_the_rules_among_those_that_can_be_drawn(rows):
-    assert tradeoff.best_run(rows, LOWEST) == (10, "lowest Agg.")
-    assert tradeoff.best_run(rows, FQ)[0] == 14
-    assert tradeoff.best_run(rows, UTILITY)[0] == 11
-    index, why = tradeoff.best_run(rows.assign(aggregate=np.nan), LOWEST)
+    assert plane.best_run(rows, LOWEST) == (10, "lowest Agg.")
+    assert plane.best_run(rows, FQ)[0] == 14
+    assert plane.best_run(rows, UTILITY)[0] == 11
+    index, why = plane.best_run(rows.assign(aggregate=np.nan), LOWEST)
     assert (index, why) == (14, "Agg. undefined everywhere: lowest −log10 FQ")
-    assert tradeoff.best_run(rows.assign(model_utility=np.nan), LOWEST)[0] is None
+    assert plane.best_run(rows.assign(model_utility=np.nan), LOWEST)[0] is None
     with pytest.raises(InputError, match="forget_quality"):
-        tradeoff.best_run(rows.drop(columns="forget_quality"), LOWEST)
+        plane.best_run(rows.drop(columns="forget_quality"), LOWEST)
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0], [0.5, 0.6], [0.05, 0.2, 0.25]])
 def test_the_utility_axis_is_left_alone_where_there_is_nothing_to_squeeze(values):
-    assert not tradeoff.utility_scale([], pd.Series(values, dtype=float))
+    assert not plane.utility_scale([], pd.Series(values, dtype=float))
 
 
 def test_legends_fit_and_have_no_lonely_last_entry():
     figure = Figure(figsize=(6.5, 3))
-    assert tradeoff.legend_columns(figure, ["ab"] * 4) == 4
-    columns = tradeoff.legend_columns(figure, ["some method"] * 7)
+    assert plane.legend_columns(figure, ["ab"] * 4) == 4
+    columns = plane.legend_columns(figure, ["some method"] * 7)
     assert columns == 4  # 4 + 3, not 6 + 1
