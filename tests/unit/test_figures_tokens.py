@@ -1,5 +1,6 @@
 """Next-token distributions and entropy bounds: numbers first, then what the figures show."""
 
+import copy
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from lethe.benchmarks.records import select
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
 from lethe.io import write_json
+from lethe.models.states import hidden_states
 
 TEMPERATURES = [0.5, 2.0]
 
@@ -302,6 +304,20 @@ def test_next_tokens_under_autocast(distribution, sharp, encoder, record):
     same = table[table["gold"]]["entropy"].to_numpy() / distribution[distribution["gold"]]["entropy"].to_numpy()
     assert same == pytest.approx(1, rel=0.2)
     assert not (same == 1).all()  # the body did run in bf16
+
+
+def test_a_certain_word_of_a_wide_vocabulary_keeps_its_entropy(sharp, encoder, record):
+    """With torch's own log-softmax its third digit is wrong: the word's 1 swallows the others' small shares."""
+    example = encoder.example(record.id, record.question, record.answer)
+    hidden, _ = hidden_states(sharp, torch.tensor([[*example.prompt, *example.answer]]))
+    last = hidden[0, -2].detach()
+    wide = copy.deepcopy(sharp)
+    wide.lm_head = torch.nn.Linear(len(last), 50_000, bias=False)
+    wide.lm_head.weight.data.zero_()
+    wide.lm_head.weight.data[7] = 20 * last / last.square().sum()
+    log_p = (last.double() @ wide.lm_head.weight.double().T).log_softmax(-1)
+    (found,) = next_tokens(wide, encoder, record, 1).groupby("position")["entropy"].first().iloc[-1:]
+    assert found == pytest.approx(-(log_p.exp() @ log_p).item(), rel=1e-5)
 
 
 def test_token_texts_keep_spaces_and_name_pieces_of_characters(encoder):

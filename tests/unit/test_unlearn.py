@@ -130,7 +130,7 @@ def starting_of(model, term, forget, retain, refusals) -> Starting:
 
 
 def context_for(model, micro_batch_size=None) -> Context:
-    return Context(model, TrainingConfig(batch_size=4, micro_batch_size=micro_batch_size), SEED, gpus=0)
+    return Context(model, TrainingConfig(batch_size=4, micro_batch_size=micro_batch_size), gpus=0)
 
 
 def step(model, task, micro_batch_size=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:

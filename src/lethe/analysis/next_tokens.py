@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lethe.benchmarks.records import Record
 from lethe.methods.kernel import chunk_rows
+from lethe.methods.logits import entropy_of, log_softmax
 from lethe.models.device import autocast
 from lethe.models.prompts import Encoder
 from lethe.models.states import head_weight, hidden_states
@@ -42,8 +43,8 @@ def next_tokens(
     head = head_weight(model).float()
     rows = []
     for start in range(0, len(hidden), chunk := chunk_rows(len(head))):
-        log_p = (hidden[start : start + chunk] @ head.T).log_softmax(-1)  # [c, V]
-        entropies = -torch.linalg.vecdot(log_p.exp(), log_p)
+        log_p = log_softmax(hidden[start : start + chunk] @ head.T)  # [c, V]
+        entropies = entropy_of(log_p)
         values, tokens = log_p.topk(min(k, len(head)), dim=-1)
         for i, entropy in enumerate(entropies.tolist()):
             position = start + i

@@ -46,11 +46,11 @@ class Task(Protocol):
 class Context:
     """What a task needs to know of the loop: place, precision, step, epoch, and how to add over processes."""
 
-    def __init__(self, model: PreTrainedModel, config: TrainingConfig, seed: int, gpus: int):
+    def __init__(self, model: PreTrainedModel, config: TrainingConfig, gpus: int):
         self.accelerator = Accelerator(cpu=gpus == 0)
         self.device = self.accelerator.device
         self.dtype = autocast_dtype(config.precision, self.device)
-        self.model, self.config, self.seed = model, config, seed
+        self.model, self.config = model, config
         self.step = self.epoch = 0
 
     @property
@@ -142,7 +142,7 @@ def train(
     seed_everything(seed)
     if config.lora is not None:
         attach(model, config.lora, seed)
-    context = Context(model, config, seed, gpus)
+    context = Context(model, config, gpus)
     model.to(context.device)
     optimizer = make_optimizer(model, config)
     per_epoch = math.ceil(rows / config.batch_size)
