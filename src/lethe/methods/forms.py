@@ -5,15 +5,18 @@ entropy of ETW (arXiv 2604.17785); definitions: our specification §9.2. A form 
 (config key `forms`) and, through the weighting `spread`, a way to weigh tokens. All are 0 for a certain prediction.
 """
 
-import math
-from typing import ClassVar
+from __future__ import annotations
 
-import torch
+import math
+from typing import TYPE_CHECKING, ClassVar
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.logits import entropy_of, log_softmax
 from lethe.methods.part import Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Form(Part):
@@ -73,7 +76,7 @@ class CollisionEntropy(Form):
     def values(self, log_p: Tensor) -> Tensor:
         variance = _variance(log_p)
         # Σ p² is known to its last digits where it is small, 1 − Σ p² where that is
-        return torch.where(variance < 0.5, -torch.log1p(-variance), -(2 * log_p).logsumexp(-1))
+        return (-(-variance).log1p()).where(variance < 0.5, -(2 * log_p).logsumexp(-1))
 
 
 class Margin(Form):
@@ -83,7 +86,7 @@ class Margin(Form):
 
     def values(self, log_p: Tensor) -> Tensor:
         first, second = log_p.topk(2, dim=-1).values.unbind(-1)
-        return -torch.expm1(first) + second.exp()
+        return -first.expm1() + second.exp()
 
 
 class Varentropy(Form):
@@ -103,4 +106,6 @@ FORMS: dict[str, type[Form]] = {
 
 def _variance(log_p: Tensor) -> Tensor:
     """1 − Σ p² as Σ p (1 − p): nothing cancels, however certain the prediction."""
-    return torch.linalg.vecdot(log_p.exp(), -torch.expm1(log_p))
+    from torch.linalg import vecdot
+
+    return vecdot(log_p.exp(), -log_p.expm1())

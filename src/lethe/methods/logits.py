@@ -1,12 +1,18 @@
 """Log-probabilities and entropy of predictions, exact to their last digits; what the kernel and the forms share."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def entropy_of(log_p: Tensor) -> Tensor:
     """[c, V] log-probabilities, nats → [c] entropies, nats."""
-    return -torch.linalg.vecdot(log_p.exp(), log_p)
+    from torch.linalg import vecdot
+
+    return -vecdot(log_p.exp(), log_p)
 
 
 def log_softmax(logits: Tensor) -> Tensor:

@@ -5,15 +5,20 @@ the prompt that generation starts from is exactly the prefix of what was trained
 bear loss.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jinja2.exceptions import TemplateError
-from transformers import PreTrainedTokenizerBase
 
 from lethe.benchmarks.records import Record
 from lethe.config import PromptConfig
 from lethe.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 """Weighted gradient ascent on the negative log-likelihood: ETW's L_f = Σ ω ln p (arXiv 2604.17785, §2.1)."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Ascent(Objective):

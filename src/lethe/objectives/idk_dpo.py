@@ -6,11 +6,16 @@ a question keeps its refusal for the whole study (`lethe.benchmarks.refusals`) i
 starting model's log-probabilities are stored once, and no second model is run.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class IdkDPO(Objective):
@@ -26,6 +31,8 @@ class IdkDPO(Objective):
     beta: float = Field(0.1, gt=0, description="β, inverse temperature of the preference, 1/nats.")
 
     def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        from torch.nn.functional import logsigmoid
+
         refusal = tokens.refusal
         gained = refusal.logprob.new_zeros(batch.n_sequences).index_add(
             0, refusal.sequence, refusal.logprob - refusal.reference_logprob

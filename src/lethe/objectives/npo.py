@@ -4,11 +4,16 @@ Zhang et al. 2024 (arXiv 2404.05868), in the form of locuslab/open-unlearning. T
 are those stored in the token table: no second model is kept or run.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class NPO(Objective):
@@ -25,6 +30,8 @@ class NPO(Objective):
     weighted_reference: bool = Field(True, description="Weight the reference sum S₀ like S.")
 
     def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        from torch.nn.functional import logsigmoid
+
         current = -batch.sum_per_sequence(weights * tokens.logprob)
         reference_weights = weights if self.weighted_reference else weights.new_ones(len(weights))
         reference = -batch.sum_per_sequence(reference_weights * batch.reference_logprob)

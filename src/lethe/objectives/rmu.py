@@ -9,13 +9,17 @@ mean of 1/n: a sample's share depends on the others in its batch. No value of th
 of a step would change with `micro_batch_size`.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class RMU(Objective):
@@ -29,6 +33,8 @@ class RMU(Objective):
         return self.layer
 
     def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
+        import torch
+
         direction = torch.rand(hidden_size, generator=torch.Generator().manual_seed(seed))
         control = self.steering * direction / direction.norm()
 

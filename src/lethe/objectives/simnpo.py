@@ -4,11 +4,16 @@ Fan et al. 2024 (arXiv 2410.07163). β multiplies δ too, as in locuslab/open-un
 paper's form is −(2/β) ln σ(−(β/|y|) ln p(y) − δ). open-unlearning also sets the method's `strength` to 0.125.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SimNPO(Objective):
@@ -20,5 +25,7 @@ class SimNPO(Objective):
     delta: float = Field(0.0, description="δ, margin, nats per token.")
 
     def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        from torch.nn.functional import logsigmoid
+
         mean = -batch.sum_per_sequence(weights * tokens.logprob) / batch.lengths()
         return -2 / self.beta * logsigmoid(self.beta * (mean - self.delta))

@@ -7,11 +7,16 @@ config brings that back: it takes logits at every position of a sequence, and Le
 loss-bearing positions only. The starting model's hidden states are stored once; no second model is run.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
-from lethe.methods.kernel import token_kl
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UNDIAL(Objective):
@@ -26,6 +31,8 @@ class UNDIAL(Objective):
     beta: float = Field(10.0, ge=0, description="β, what is taken off the gold token's logit, nats.")
 
     def losses(self, tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:
+        from lethe.methods.kernel import token_kl
+
         divergence = token_kl(
             tokens.hidden,
             tokens.head,

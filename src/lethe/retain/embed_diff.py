@@ -9,10 +9,16 @@ term. No value of the config brings that back: states at other positions are not
 row's share would depend on the others in its batch.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import RetainTerm, RetainTokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class EmbedDiff(RetainTerm):

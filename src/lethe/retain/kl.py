@@ -4,10 +4,14 @@ The starting model is not kept in memory: its last hidden states on the retain t
 `reference` rule, and its predictions are rebuilt from them chunk by chunk.
 """
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lethe.methods.contract import RetainTerm, RetainTokens
-from lethe.methods.kernel import token_kl
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class KL(RetainTerm):
@@ -21,4 +25,6 @@ class KL(RetainTerm):
     reference = True
 
     def losses(self, tokens: RetainTokens) -> Tensor:
+        from lethe.methods.kernel import token_kl
+
         return token_kl(tokens.hidden, tokens.head, tokens.reference_hidden, tokens.reference_head)

@@ -4,10 +4,16 @@ Wang et al. 2025 (arXiv 2502.19301). The default exponent is locuslab/open-unlea
 The weights are not normalised, as in the authors' code.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Confidence(Weighting):

@@ -5,10 +5,16 @@ model over the full vocabulary, taken from the very logits of the training forwa
 never the log-probability of the loss.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Entropy(Weighting):

@@ -4,11 +4,16 @@ Yang et al. 2025 (arXiv 2505.11953). That ETW's "Imp" is this weight and no anno
 §3.1); the exponent is 1 there (ours), 5 in the authors' code (tmlr-group/SatImp).
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Importance(Weighting):
@@ -19,4 +24,4 @@ class Importance(Weighting):
 
     def weights(self, batch: TokenBatch) -> Tensor:
         # expm1: 1 − p in fp32 would be 0 for every token with p > 1 − 6e-8
-        return (-torch.expm1(batch.logprob)).clamp(min=0) ** self.exponent
+        return (-batch.logprob.expm1()).clamp(min=0) ** self.exponent

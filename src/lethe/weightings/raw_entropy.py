@@ -1,9 +1,15 @@
 """ETW without its normalisation: the forget loss grows with the entropy and needs a strength of its own (§9.2)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class RawEntropy(Weighting):

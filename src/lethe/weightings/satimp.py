@@ -4,11 +4,16 @@ Yang et al. 2025 (arXiv 2505.11953). Exponents are those of locuslab/open-unlear
 authors' README recommends (5, 0.1).
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SatImp(Weighting):
@@ -22,5 +27,5 @@ class SatImp(Weighting):
     beta2: float = Field(1.0, ge=0, description="β₂, exponent of the importance 1 − p, without unit.")
 
     def weights(self, batch: TokenBatch) -> Tensor:
-        importance = (-torch.expm1(batch.logprob)).clamp(min=0)  # exact for p near 1
+        importance = (-batch.logprob.expm1()).clamp(min=0)  # exact for p near 1
         return (self.beta1 * batch.logprob).exp() * importance**self.beta2

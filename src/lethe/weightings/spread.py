@@ -1,9 +1,14 @@
 """The place of the entropy in ETW taken by another measure of indecision, as ETW's reviewers asked (§9.2)."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lethe.methods.contract import TokenBatch
 from lethe.weightings.form_weighting import FormWeighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Spread(FormWeighting):

@@ -1,8 +1,13 @@
 """Every token counts the same: plain gradient ascent (GA)."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Uniform(Weighting):

@@ -3,11 +3,16 @@
 Wang et al. 2025 (arXiv 2502.19301); α and β are those of the authors' code (tmlr-group/G-effect).
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from lethe.methods.contract import TokenBatch, Weighting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class WTNPO(Weighting):
@@ -22,5 +27,5 @@ class WTNPO(Weighting):
     beta: float = Field(4.0, gt=0, description="β, exponent of both probabilities, without unit.")
 
     def weights(self, batch: TokenBatch) -> Tensor:
-        ratio = 2 * torch.sigmoid(self.beta * (batch.logprob - batch.reference_logprob))
+        ratio = 2 * (self.beta * (batch.logprob - batch.reference_logprob)).sigmoid()
         return (self.alpha * batch.logprob).exp() * ratio
