@@ -98,6 +98,7 @@ rule reference:
         records="results/{study}/prepare/records.parquet",
         model=starting_model,
         code=lib(
+            "models/ready",
             "models/device",
             "training/reference",
             "models/states",
@@ -129,6 +130,7 @@ rule refuse:
         model=starting_model,
         files=REFUSAL_FILES,
         code=lib(
+            "models/ready",
             "models/device",
             "evaluation/measure",
             "models/sources",

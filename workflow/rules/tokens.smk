@@ -44,6 +44,7 @@ rule score:
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(
+            "models/ready",
             "models/device",
             "evaluation/measure",
             "models/sources",
@@ -96,6 +97,7 @@ rule disturb:
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(
+            "models/ready",
             "models/device",
             "tokens/embedding_noise",
             "models/sources",

@@ -1,9 +1,7 @@
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
 from lethe.io import read_table, write_table
-from lethe.models import sources as models
-from lethe.models.device import autocast_dtype, choose_device
-from lethe.models.prompts import Encoder
+from lethe.models.ready import ready
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 from lethe.tokens.embedding_noise import disturb
@@ -13,11 +11,9 @@ setup(snakemake)
 limit_threads(snakemake.threads)
 params = snakemake.params
 rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
-model, tokenizer = models.load(snakemake.input.model)
-device = choose_device(snakemake.resources.gpu)
-encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model.config))
-dtype = autocast_dtype(params.precision, device)
-placed = models.place(model, device, dtype)
-disturbed = disturb(placed, encoder.examples(rows), params.passes, params.scale, params.seed, dtype)
+model, encoder, dtype = ready(
+    snakemake.input.model, PromptConfig(**params.prompt), params.precision, snakemake.resources.gpu
+)
+disturbed = disturb(model, encoder.examples(rows), params.passes, params.scale, params.seed, dtype)
 table = join([read_table(snakemake.input.table), disturbed])
 write_table(snakemake.output[0], table, provenance(snakemake.config))

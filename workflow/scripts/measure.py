@@ -5,9 +5,8 @@ from lethe.config import EvaluationConfig, PromptConfig, load
 from lethe.evaluation.measure import measure
 from lethe.evaluation.sets import evaluation_sets
 from lethe.io import write_json, write_table
-from lethe.models import sources as models
-from lethe.models.device import autocast_dtype, choose_device, machine
-from lethe.models.prompts import Encoder
+from lethe.models.device import machine
+from lethe.models.ready import ready
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
 
@@ -18,11 +17,10 @@ tokens_per_batch = load(snakemake.config).evaluation.tokens_per_batch
 config = EvaluationConfig(**snakemake.params.evaluation, tokens_per_batch=tokens_per_batch)
 records = read_records(snakemake.input.records)
 sets = evaluation_sets(records, snakemake.params.splits, snakemake.params.study_splits, config.limits)
-model, tokenizer = models.load(snakemake.input.model)
-device = choose_device(snakemake.resources.gpu)
-encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model.config))
-dtype = autocast_dtype(config.precision, device)
-tokens, generations, cost = measure(models.place(model, device, dtype), encoder, sets, config, dtype)
+model, encoder, dtype = ready(
+    snakemake.input.model, PromptConfig(**snakemake.params.prompt), config.precision, snakemake.resources.gpu
+)
+tokens, generations, cost = measure(model, encoder, sets, config, dtype)
 origin = {**provenance(snakemake.config), "machine": machine(snakemake.resources.gpu, config.precision)}
 write_table(snakemake.output.tokens, tokens, origin)
 write_table(snakemake.output.generations, generations, origin)
