@@ -27,6 +27,8 @@ from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, Scra
 from lethe.errors import InputError
 from lethe.models import sources as models
 from lethe.models import states
+from lethe.models.prompts import Encoder
+from lethe.models.ready import ready
 
 SIZES = {
     "vocab_size": 64,
@@ -330,6 +332,21 @@ def test_the_hubs_models_are_checked_too(stored, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *arguments, **keywords: SimpleNamespace(sha="main"))
     with pytest.raises(InputError, match=rf"^model {folder}: .* they lack model\.norm\.weight\."):
         models.obtain(HubConfig(source="hub", repository=str(folder)))
+
+
+def test_a_folder_is_made_ready(tiny, tmp_path):
+    models.save(*tiny, tmp_path / "model")
+    prompt = PromptConfig(question="Q: ", max_length=500)
+    model, encoder, dtype = ready(tmp_path / "model", prompt, "bfloat16", 0)
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert {p.device for p in model.parameters()} == {torch.device("cpu")}
+    assert dtype is model.model.layers[0].mlp.up_proj.weight.dtype is torch.bfloat16
+    assert model.lm_head.weight.dtype is torch.float32
+    assert (encoder.config, encoder.max_length) == (prompt, 192)  # the model's, which is less
+    own = Encoder(tiny[1], prompt, 192)
+    assert encoder.example("a", "Who?", "She.") == own.example("a", "Who?", "She.")
+    assert ready(tmp_path / "model", prompt, "auto", 0).dtype is None
 
 
 # --- sources ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lethe.config.benchmarks import BenchmarkConfig, FictionalConfig, TofuConfig
 from lethe.config.errors import explain
@@ -33,6 +33,7 @@ from lethe.config.section import Section
 from lethe.config.study import FormList, Study
 from lethe.config.training import LoraConfig, PromptConfig, TrainingConfig
 from lethe.errors import ConfigError
+from lethe.methods.forms import Form
 
 __all__ = [
     "BenchmarkConfig",
@@ -66,6 +67,9 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "read_forms",
+    "read_labels",
+    "read_model",
 ]
 
 
@@ -90,6 +94,21 @@ def load_file(path: str | Path) -> Study:
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(config).__name__}.")
     return load(config)
+
+
+def read_forms(forms: list) -> list[Form]:
+    """Forms from their sections."""
+    return TypeAdapter(FormList).validate_python(forms)
+
+
+def read_model(model: Mapping[str, Any]) -> ModelConfig:
+    """A model's source from its section."""
+    return TypeAdapter(ModelConfig).validate_python(model)
+
+
+def read_labels(labels: Mapping[str, Any]) -> dict[str, LabelConfig]:
+    """Label sources from their sections."""
+    return TypeAdapter(dict[str, LabelConfig]).validate_python(labels)
 
 
 def json_schema() -> str:
