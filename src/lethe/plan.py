@@ -300,7 +300,7 @@ class Plan:
         parts = part_files(self.study.methods[name])
         files = closure([self.scripts / "unlearn.py", *parts])
         if self.study.keep_models:
-            training = closure([*module("training.unlearn", "training.loop"), *parts])
+            training = closure([*module("training.unlearn", "training.reference", "models.sources"), *parts])
             only_measured = set(closure(module("evaluation.measure", "evaluation.sets"))) - set(training)
             files = [path for path in files if path not in only_measured]
         return list(map(relpath, files))

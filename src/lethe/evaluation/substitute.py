@@ -36,7 +36,9 @@ def by_substitute(runs: pd.DataFrame, utility: str) -> pd.DataFrame:
         )
     lost = [delta_mu(full[place], value) for place, value in zip(places, utilities, strict=True)]
     scores = [aggregate(quality, loss) for quality, loss in zip(_values(runs["neg_log10_fq"]), lost, strict=True)]
-    return runs.assign(**{"model_utility": _numbers(utilities), "delta_mu": _numbers(lost), "aggregate": _numbers(scores)})
+    return runs.assign(
+        **{"model_utility": _numbers(utilities), "delta_mu": _numbers(lost), "aggregate": _numbers(scores)}
+    )
 
 
 def _values(column: pd.Series) -> list[Value]:

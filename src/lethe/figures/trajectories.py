@@ -9,7 +9,7 @@ would praise whatever forgets most, at any price.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 
 import numpy as np
@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lethe.errors import InputError
 from lethe.evaluation.runs import read_runs
+from lethe.evaluation.substitute import by_substitute
 from lethe.figures import style
 from lethe.figures.plane import (
     COMPRESSED,
@@ -36,10 +36,8 @@ from lethe.figures.plane import (
     quality_scale,
     utility_scale,
 )
-from lethe.evaluation.substitute import by_substitute
 from lethe.io import require
-from lethe.metrics import METRICS, Value
-from lethe.metrics.aggregate import aggregate, delta_mu
+from lethe.metrics import METRICS
 from lethe.tables.main import REFERENCES
 from lethe.target import Target
 

@@ -193,8 +193,8 @@ def unlearn(
     """
     study = load(config)
     method = study.methods[place["method"]]
-    if "chosen" in source:
-        method = MethodConfig(**read_json(source["chosen"])["method"])
+    if chosen := source.get("chosen"):
+        method = MethodConfig(**read_json(chosen)["method"])
     shared = ground(source, place["split"], study)
     tables, cost = run(shared, shared.model, method, study, int(place["seed"]), gpus, keep=target.get("model"))
     trained = {**provenance(config), "machine": machine(gpus, study.training_of(method).precision)}

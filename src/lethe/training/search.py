@@ -191,7 +191,7 @@ def key_of(source: Mapping[str, Any], study: Study, method: MethodConfig) -> str
     config = study.model_dump(mode="json")
     settings = [config[key] for key in ("unlearn", "prompt", "measure", "evaluate", "splits", "refusals", "seed")]
     settings += [method.model_dump(mode="json") | {"sweep": {}}, study.selection.seed, study.selection.suite]
-    paths = [path for value in source.values() for path in ([value] if isinstance(value, str) else value)]
+    paths = [path for _, value in source.items() for path in ([value] if isinstance(value, str) else value)]
     files = sorted(
         f for path in map(Path, paths) for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()
     )
