@@ -133,10 +133,17 @@ def context_for(model, micro_batch_size=None) -> Context:
     return Context(model, TrainingConfig(batch_size=4, micro_batch_size=micro_batch_size), SEED, gpus=0)
 
 
+def begun(task, model, micro_batch_size=None) -> Context:
+    """A context in which the task has begun."""
+    context = context_for(model, micro_batch_size)
+    task.begin(context)
+    return context
+
+
 def step(model, task, micro_batch_size=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Values and gradients of one step over all forget rows; the model's weights stay as they are."""
     model = copy.deepcopy(model)
-    values = task.backward(np.arange(len(task.forget)), context_for(model, micro_batch_size))
+    values = task.backward(np.arange(len(task.forget)), begun(task, model, micro_batch_size))
     return values, {name: p.grad for name, p in model.named_parameters()}
 
 
@@ -272,15 +279,13 @@ def test_invariant_4_no_gradient_flows_through_the_weights(weighting, sharp, for
 class Stubborn(Weighting):
     """Hands back weights and batch with gradient, as a learned weighting may; remembers what it was given."""
 
-    def start(self, seed, hidden_size):
-        scale = torch.nn.Parameter(torch.tensor(1.5))
-        Stubborn.scale, Stubborn.batches = scale, []
+    def start(self, run):
+        Stubborn.scale, Stubborn.batches = torch.nn.Parameter(torch.tensor(1.5)), []
+        return self
 
-        def weigh(batch):
-            Stubborn.batches.append(batch)
-            return scale * torch.ones_like(batch.logprob)
-
-        return weigh
+    def weights(self, batch):
+        Stubborn.batches.append(batch)
+        return Stubborn.scale * torch.ones_like(batch.logprob)
 
 
 def test_batch_and_weights_are_constants_to_the_loss(monkeypatch, sharp, forget, scored):
@@ -309,7 +314,7 @@ def test_what_a_weighting_is_given(sharp, forget, scored):
     """Layout, statistics at the starting model and hidden states that predict the tokens."""
     task = Unlearning(method(Stubborn(), "npo"), forget, [], scored, SEED, 32)
     model = copy.deepcopy(sharp)
-    context = context_for(model)
+    context = begun(task, model)
     context.step = 7
     task.backward(np.array([2, 0]), context)
     (batch,) = Stubborn.batches
@@ -389,7 +394,7 @@ def test_the_forget_graph_is_freed_before_the_retain_pass(sharp, forget, retain,
         lambda module, arguments: activations.append(weakref.ref(arguments[0]))
     )
     model.base_model.norm.weight.register_hook(lambda gradient: events.append("backward"))
-    task.backward(np.arange(4), context_for(model, micro_batch_size=2))
+    task.backward(np.arange(4), begun(task, model, micro_batch_size=2))
     assert events == ["forward", "backward"] * 4  # two forget passes, two retain passes, none of them twice
 
 
@@ -402,7 +407,7 @@ def test_the_models_own_head_is_never_run(sharp, forget, retain, scored):
 
     model.get_output_embeddings().register_forward_pre_hook(refuse)
     task = Unlearning(method("entropy", "ascent", "nll"), forget, retain, scored, SEED, 32)
-    task.backward(np.arange(4), context_for(model))
+    task.backward(np.arange(4), begun(task, model))
 
 
 def test_no_retain_rows_are_drawn_without_a_retain_term(monkeypatch, sharp, forget, scored):
@@ -591,7 +596,7 @@ KEY = ["sample", "position", "token_id"]
 def test_weights_of_the_starting_model_are_those_of_the_table(weighting, micro_batch_size, sharp, forget, everything):
     chosen = method(weighting)
     task = Unlearning(chosen, forget, [], everything, SEED, 32)
-    found = task.weights(context_for(copy.deepcopy(sharp), micro_batch_size))
+    found = task.weights(begun(task, copy.deepcopy(sharp), micro_batch_size))
     assert list(found.columns) == [*KEY, "logprob", "weight"]
     assert found["position"].dtype == found["token_id"].dtype == "int32"
     expected = everything.assign(weight=weights_at_start(chosen.weighting, everything, SEED))
@@ -603,10 +608,11 @@ def test_weights_of_the_starting_model_are_those_of_the_table(weighting, micro_b
 
 def test_looking_at_weights_changes_nothing(sharp, forget, everything):
     model = copy.deepcopy(sharp)
-    context = context_for(model)
+    task = Unlearning(method("entropy"), forget, [], everything, SEED, 32)
+    context = begun(task, model)
     state, numpy_state = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
     with torch.no_grad():
-        Unlearning(method("entropy"), forget, [], everything, SEED, 32).weights(context)
+        task.weights(context)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
     for a, b in zip(model.parameters(), sharp.parameters(), strict=True):
@@ -641,7 +647,7 @@ def test_a_run_that_records_weights_is_bit_for_bit_the_run_that_does_not(
 
 def test_a_learned_weighting_is_told_that_it_is_only_looked_at(sharp, forget, scored):
     task = Unlearning(method(Stubborn()), forget, [], scored, SEED, 32)
-    context = context_for(copy.deepcopy(sharp))
+    context = begun(task, copy.deepcopy(sharp))
     task.backward(np.arange(4), context)
     with torch.no_grad():
         table = task.weights(context)
@@ -652,7 +658,7 @@ def test_a_learned_weighting_is_told_that_it_is_only_looked_at(sharp, forget, sc
 def test_processes_share_the_rows(monkeypatch, sharp, forget, everything):
     """Each looks at its own part; together they have every token once."""
     task = Unlearning(method("entropy"), forget[:3], [], everything, SEED, 32)
-    context = context_for(copy.deepcopy(sharp))
+    context = begun(task, copy.deepcopy(sharp))
     whole = task.weights(context).sort_values(KEY, ignore_index=True)
     parts = []
     for rank in range(2):
@@ -710,17 +716,10 @@ KINDS = [*WEIGHTING_CHOICES, {"entropy": {"temperature": 2.0}}, {"confidence": {
 
 
 @pytest.mark.parametrize("weighting", KINDS, ids=str)
-def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, everything):
+def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, everything, listen):
     chosen = method(weighting)
     task = Unlearning(chosen, forget, [], everything, SEED, 32)
-    weigh, collected = task.weigh, {}
-
-    def listen(batch):
-        weights = weigh(batch)
-        collected[len(collected)] = weights
-        return weights
-
-    task.weigh = listen
+    collected = listen(task)
     step(sharp, task, micro_batch_size=1)
     order = sorted(range(len(forget)), key=lambda i: len(forget[i]))  # as micro-batches are formed
     table = everything.assign(weight=weights_at_start(chosen.weighting, everything, SEED))

@@ -12,7 +12,6 @@ from lethe.config.methods import MethodConfig, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
 from lethe.config.section import ForgetSplit, Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
-from lethe.methods.contract import StaticWeighting
 from lethe.methods.forms import FORMS, Form
 from lethe.methods.part import choice
 from lethe.splits import retain_split
@@ -127,13 +126,12 @@ class Study(Section):
             raise ValueError(
                 f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same `layer`"
             )
-        if isinstance(method.weighting, StaticWeighting):
-            for column in method.weighting.columns():
-                label = column.removeprefix("informative_")
-                if label != column and label not in self.labels:
-                    raise ValueError(
-                        f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
-                    )
+        for column in method.weighting.columns():
+            label = column.removeprefix("informative_")
+            if label != column and label not in self.labels:
+                raise ValueError(
+                    f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
+                )
 
     def _check_model(self, name: str, model: ModelConfig) -> None:
         if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):

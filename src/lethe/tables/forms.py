@@ -16,10 +16,14 @@ from lethe.tables.correlation import correlation_table
 from lethe.tables.main import heading, main_table, text
 from lethe.tables.render import Column, Layout
 from lethe.tokens.table import entropy_column
+from lethe.weightings.column import TableColumn
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.raw_spread import RawSpread
+from lethe.weightings.scales.normalised import Normalised
+from lethe.weightings.scales.raw import Raw
+from lethe.weightings.scored import Scored
 from lethe.weightings.spread import Spread
 
 if TYPE_CHECKING:
@@ -43,6 +47,12 @@ def form_of(weighting: Weighting) -> tuple[str, str] | None:
             return weighting.form.column, "raw"
         case MutualInformation():
             return "mutual_information", "rescaled"
+        case TableColumn(name="mutual_information"):
+            return "mutual_information", "raw"
+        case Scored(scale=Raw()):
+            return form_of(weighting.score)
+        case Scored(scale=Normalised()) if form_of(weighting.score) is not None:
+            return form_of(weighting.score)[0], "rescaled"
         case _:
             return None
 
