@@ -15,6 +15,7 @@ from lethe.config.training import PromptConfig, TrainingConfig
 from lethe.methods.forms import FORMS, Form
 from lethe.methods.part import choice
 from lethe.splits import retain_split
+from lethe.tokens.table import entropy_column
 
 FormList = list[choice(FORMS, "form", Form)]
 
@@ -132,6 +133,15 @@ class Study(Section):
                 raise ValueError(
                     f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
                 )
+            if label == column and "_T" in column and column not in self._stored():
+                raise ValueError(
+                    f"{key}.weighting: column '{column}' is not in the token table; add its temperature to "
+                    "`temperatures`, or the form to `forms`"
+                )
+
+    def _stored(self) -> list[str]:
+        """Columns of the token table that hold a spread of the prediction, beside those of methods."""
+        return [*map(entropy_column, {1.0, *self.temperatures}), *(form.column for form in self.forms)]
 
     def _check_model(self, name: str, model: ModelConfig) -> None:
         if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):

@@ -207,11 +207,11 @@ class Weighting(Weigher, Part):
 
 
 class Score(Weighting):
-    """A weighting that is one number F ≥ 0 per token, taken as it is; a scale makes other weightings of it."""
+    """A weighting that is one number S ≥ 0 per token, taken as it is; a scale makes other weightings of it."""
 
 
 class Scale(Part):
-    """How weights are made of a score, written down as F in docstrings; n is the token count of a sequence.
+    """How weights are made of a score, written as S in docstrings; n is the token count of a sequence.
 
     `whole_table` says that it looks at all tokens of the split at once. A training step never shows those, so such a
     scale works before training, in `column`, and on static scores only.

@@ -67,9 +67,9 @@ def _name(weighting: Mapping[str, Any]) -> str:
 
 
 def _formula(weighting: Weighting) -> str:
-    """`ω = …`; with what F stands for if score and scale are written out."""
+    """`ω = …`; with what S stands for if score and scale are written out."""
     if isinstance(weighting, Scored):
-        return f"{_first_line(weighting.scale)}; {_first_line(weighting.score).replace('ω', 'F')}"
+        return f"{_first_line(weighting.scale)}; {_first_line(weighting.score).replace('ω', 'S')}"
     return _first_line(weighting)
 
 

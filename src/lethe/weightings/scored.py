@@ -48,7 +48,7 @@ class Scored(Weighting):
     A static score is scaled with the tokens of a training batch like any other.
     """
 
-    score: choice(SCORES, "score", Score) = Field(description="F, a number per token.")
+    score: choice(SCORES, "score", Score) = Field(description="S, a number per token.")
     scale: choice(SCALES, "scale", Scale) = Field(description="What makes weights of it.")
 
     @model_validator(mode="after")

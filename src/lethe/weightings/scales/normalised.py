@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Normalised(Scale):
-    """ω = n · F / Σ F within each sequence, so that Σ ω = n; 1 where all F are 0."""
+    """ω = n · S / Σ S within each sequence, so that Σ ω = n; 1 where all S are 0."""
 
     def weights(self, values: Tensor, batch: TokenBatch) -> Tensor:
         return batch.normalise(values)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Power(Scale):
-    """ω = n · F^γ / Σ F^γ within each sequence, so that Σ ω = n; 1 where all F are 0. With γ = 1 it is `normalised`."""
+    """ω = n · S^γ / Σ S^γ within each sequence, so that Σ ω = n; 1 where all S are 0. With γ = 1 it is `normalised`."""
 
     exponent: float = Field(1.0, gt=0, description="γ, without unit.")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Raw(Scale):
-    """ω = F."""
+    """ω = S."""
 
     def weights(self, values: Tensor, batch: TokenBatch) -> Tensor:
         return values

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Softmax(Scale):
-    """ω = n · exp(F / τ) / Σ exp(F / τ) within each sequence, so that Σ ω = n."""
+    """ω = n · exp(S / τ) / Σ exp(S / τ) within each sequence, so that Σ ω = n."""
 
     temperature: float = Field(0.5, gt=0, description="τ, in units of the score.")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TopOfTable(Scale):
-    """ω = N / k on the k = ⌈r N⌉ tokens of greatest F among all N of the forget split, 0 elsewhere; static scores only.
+    """ω = N / k on the k = ⌈r N⌉ tokens of greatest S among all N of the forget split, 0 elsewhere; static scores only.
 
     Of equals, the first by sample and position are taken.
     """
