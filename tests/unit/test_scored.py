@@ -20,15 +20,15 @@ from lethe.tables.information import information_table
 from lethe.tables.render import escape_latex
 from lethe.tokens.weigh import weights_at_start
 from lethe.weightings import SCALES, SCORES, WEIGHTINGS, Scored
-from lethe.weightings.column import TableColumn
 from lethe.weightings.raw_entropy import RawEntropy
-from lethe.weightings.raw_surprisal import RawSurprisal
 from lethe.weightings.scales.normalised import Normalised
 from lethe.weightings.scales.power import Power
 from lethe.weightings.scales.raw import Raw
 from lethe.weightings.scales.softmax import Softmax
 from lethe.weightings.scales.top import Top
 from lethe.weightings.scales.top_of_table import TopOfTable
+from lethe.weightings.scores.column import TableColumn
+from lethe.weightings.scores.surprisal import Surprisal
 
 LENGTHS = (8, 1, 30, 3)
 SEQUENCE = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
@@ -164,7 +164,7 @@ def test_weights_carry_the_gradient_of_a_learned_score(scale):
 
 def test_surprisal_is_the_loss_of_the_token():
     now = TokenBatch(torch.zeros(3, dtype=torch.long), 1, torch.tensor([-2.0, 0.0, 1e-7]))
-    assert RawSurprisal().weights(now).tolist() == [2, 0, 0]
+    assert Surprisal().weights(now).tolist() == [2, 0, 0]
 
 
 def test_a_column_is_taken_as_it_is():

@@ -16,7 +16,6 @@ from lethe.tables.correlation import correlation_table
 from lethe.tables.main import heading, main_table, text
 from lethe.tables.render import Column, Layout
 from lethe.tokens.table import entropy_column
-from lethe.weightings.column import TableColumn
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy
@@ -24,6 +23,7 @@ from lethe.weightings.raw_spread import RawSpread
 from lethe.weightings.scales.normalised import Normalised
 from lethe.weightings.scales.raw import Raw
 from lethe.weightings.scored import Scored
+from lethe.weightings.scores.column import TableColumn
 from lethe.weightings.spread import Spread
 
 if TYPE_CHECKING:

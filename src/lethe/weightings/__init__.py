@@ -13,7 +13,8 @@ from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.raw_spread import RawSpread
 from lethe.weightings.satimp import SatImp
 from lethe.weightings.scales import SCALES
-from lethe.weightings.scored import SCORES, Scored
+from lethe.weightings.scored import Scored
+from lethe.weightings.scores import SCORES
 from lethe.weightings.spacy_entities import SpacyEntities
 from lethe.weightings.spacy_nouns import SpacyNouns
 from lethe.weightings.spans import Spans

@@ -9,17 +9,8 @@ from pydantic import Field, model_validator
 
 from lethe.methods.contract import Run, Scale, Score, TokenBatch, Weigher, Weighting
 from lethe.methods.part import choice
-from lethe.weightings.column import TableColumn
-from lethe.weightings.confidence import Confidence
-from lethe.weightings.importance import Importance
-from lethe.weightings.raw_entropy import RawEntropy
-from lethe.weightings.raw_spread import RawSpread
-from lethe.weightings.raw_surprisal import RawSurprisal
-from lethe.weightings.satimp import SatImp
 from lethe.weightings.scales import SCALES
-from lethe.weightings.tnpo import TNPO
-from lethe.weightings.uniform import Uniform
-from lethe.weightings.wtnpo import WTNPO
+from lethe.weightings.scores import SCORES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,19 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lethe.methods.forms import Form
-
-SCORES: dict[str, type[Score]] = {
-    "uniform": Uniform,
-    "confidence": Confidence,
-    "surprisal": RawSurprisal,
-    "importance": Importance,
-    "satimp": SatImp,
-    "tnpo": TNPO,
-    "wtnpo": WTNPO,
-    "entropy": RawEntropy,
-    "spread": RawSpread,
-    "column": TableColumn,
-}
 
 
 class Scored(Weighting):

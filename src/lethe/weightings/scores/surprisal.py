@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class RawSurprisal(Score):
+class Surprisal(Score):
     """ω = −ln p (nats), p the probability of the token under the current model."""
 
     information = ("gold-token confidence",)
