@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import select
 from lethe.config import FictionalConfig, GoldLabels, PromptConfig, ScratchConfig
+from lethe.methods.contract import TokenBatch, Weigher
 from lethe.models.prompts import Encoder
 from lethe.models.sources import context_length, scratch
 from lethe.tokens.annotate import annotate
@@ -60,6 +61,34 @@ def scored(records, sharp, encoder):
     rows = select(records, "full", "forget10")
     table = annotate(token_table(encoder, rows), rows, {"gold": GoldLabels(source="gold")})
     return score_table(sharp, encoder, rows, table, [1.0, 2.0], None)
+
+
+class Listener(Weigher):
+    """Passes on what a weigher gives, and remembers it."""
+
+    def __init__(self, weigher: Weigher):
+        self.weigher, self.heard = weigher, []
+
+    def weights(self, batch: TokenBatch) -> torch.Tensor:
+        self.heard.append(self.weigher.weights(batch))
+        return self.heard[-1]
+
+
+@pytest.fixture(scope="session")
+def listen():
+    """`task -> list` of the weights of every batch that the task will weigh."""
+
+    def listen(task) -> list[torch.Tensor]:
+        listener, begin = Listener(None), task.begin
+
+        def begin_and_listen(context):
+            begin(context)
+            listener.weigher, task.weigher = task.weigher, listener
+
+        task.begin = begin_and_listen
+        return listener.heard
+
+    return listen
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.multiprocessing
+from scorer import LinearScore
 
 import lethe.models.device
 import lethe.training.loop
@@ -534,6 +535,7 @@ def runs(examples, scored):
     methods = {
         "unlearning": MethodConfig(weighting="entropy", objective="ascent", retain="none"),
         "unlearning by sequences": MethodConfig(weighting="confidence", objective="npo", retain="none"),
+        "unlearning with a learner": MethodConfig(weighting=LinearScore(), objective="npo", retain="none"),
     }
     return {
         "fine-tuning": (FineTuning(examples[-5:]), 5, config()),
@@ -545,7 +547,7 @@ def runs(examples, scored):
 
 
 def run_all(model, examples, scored) -> dict:
-    """(parameters, log, weights of all forget tokens at each epoch) by name."""
+    """(parameters, log, weights of all forget tokens at each epoch) by name; parameters of a learned weighting too."""
     results = {}
     for name, (task, rows, settings) in runs(examples, scored).items():
         copied, recorded = copy.deepcopy(model), []
@@ -555,7 +557,8 @@ def run_all(model, examples, scored) -> dict:
                 recorded.append(task.weights(context).sort_values(["sample", "position"], ignore_index=True))
 
         log = train(copied, task, rows, settings, 0, gpus=0, at_epoch=record)
-        results[name] = (parameters(copied), log, recorded)
+        learned = [*task.weigher.state().values()] if isinstance(task, Unlearning) else []
+        results[name] = (torch.cat([parameters(copied), *map(torch.flatten, learned)]), log, recorded)
     return results
 
 
@@ -602,7 +605,10 @@ def test_two_processes_give_the_weights_of_one(tiny, examples, scored, tmp_path)
             torch.testing.assert_close(weights, one[name][0], rtol=0, atol=2e-5)
             for column in log.columns.drop(["seconds", "peak_mib"]):
                 np.testing.assert_allclose(log[column], one[name][1][column], rtol=1e-4, atol=1e-5, err_msg=column)
-            assert (weights - parameters(tiny[0])).abs().max() > 1e-3
+            start = parameters(tiny[0])
+            assert (weights[: len(start)] - start).abs().max() > 1e-3
+            assert len(weights) - len(start) == (33 if "learner" in name else 0)
+            assert not len(weights) > len(start) or weights[len(start) :].abs().min() > 1e-5  # all began at 0
             assert len(recorded) == (3 if name.startswith("unlearning") else 0)
             for found, expected in zip(recorded, one[name][2], strict=True):  # every token once, on every process
                 pd.testing.assert_frame_equal(found, expected, rtol=1e-3, atol=1e-4)

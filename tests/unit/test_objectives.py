@@ -14,7 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
-from lethe.methods.contract import ForgetTokens, Objective, RefusalTokens, RetainTokens, StaticWeighting, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, RefusalTokens, RetainTokens, Run, TokenBatch
 from lethe.methods.forms import FORMS
 from lethe.methods.kernel import token_statistics
 from lethe.objectives import OBJECTIVES
@@ -70,9 +70,13 @@ def leaves(tokens: ForgetTokens) -> list[torch.Tensor]:
     return [tokens.logprob, tokens.hidden, tokens.head, tokens.layer_hidden, tokens.refusal.logprob]
 
 
+def run_in(seed: int) -> Run:
+    return Run(seed, WIDTH, steps=10, device=torch.device("cpu"), total=float)
+
+
 def evaluate(objective: Objective, tokens, weights, batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Losses [B], and the gradients of the inputs that the losses depend on, by name; float64 numpy."""
-    losses = objective.start(SEED, WIDTH)(tokens, weights, batch)
+    losses = objective.start(run_in(SEED))(tokens, weights, batch)
     gradients = torch.autograd.grad((UPSTREAM * losses).sum(), leaves(tokens), allow_unused=True)
     found = {name: g.double().numpy() for name, g in zip(LEAVES, gradients, strict=True) if g is not None}
     return losses.detach().double().numpy(), found
@@ -446,7 +450,7 @@ def control_of(objective: RMU, seed: int) -> torch.Tensor:
     tokens, _, batch = data()
     tokens.layer_hidden = torch.zeros(1, WIDTH, requires_grad=True)
     batch = TokenBatch(torch.tensor([0]), 1, batch.logprob[:1])
-    loss = objective.start(seed, WIDTH)(tokens, torch.ones(1), batch)
+    loss = objective.start(run_in(seed))(tokens, torch.ones(1), batch)
     (gradient,) = torch.autograd.grad(loss.sum(), tokens.layer_hidden)
     return -gradient[0] * WIDTH / 2
 
@@ -463,7 +467,7 @@ def test_rmu_steers_along_one_direction_per_seed():
 def test_rmu_keeps_its_direction_over_a_run_and_leaves_the_global_generator_alone():
     tokens, weights, batch = data()
     state = torch.random.get_rng_state()
-    losses = RMU().start(SEED, WIDTH)
+    losses = RMU().start(run_in(SEED))
     first = losses(tokens, weights, batch)
     assert torch.equal(first, losses(tokens, weights, batch))
     assert torch.equal(state, torch.random.get_rng_state())
@@ -471,9 +475,9 @@ def test_rmu_keeps_its_direction_over_a_run_and_leaves_the_global_generator_alon
 
 def test_rmu_reads_half_precision_states_in_fp32():
     tokens, weights, batch = data()
-    exact = RMU().start(SEED, WIDTH)(tokens, weights, batch)
+    exact = RMU().start(run_in(SEED))(tokens, weights, batch)
     tokens.layer_hidden = tokens.layer_hidden.detach().bfloat16().requires_grad_()
-    rounded = RMU().start(SEED, WIDTH)(tokens, weights, batch)
+    rounded = RMU().start(run_in(SEED))(tokens, weights, batch)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=2e-2, atol=2e-2)
     assert not torch.equal(rounded, exact)
@@ -601,9 +605,9 @@ def whole_batch() -> tuple[ForgetTokens, TokenBatch, pd.DataFrame]:
 def test_every_weighting_goes_with_every_objective(weighting, objective):
     tokens, batch, table = whole_batch()
     weighting = WEIGHTINGS[weighting](**PARAMETERS.get(weighting, {}))
-    if isinstance(weighting, StaticWeighting):
-        batch.static = torch.from_numpy(np.asarray(weighting.column(table, SEED), dtype=np.float32))
-    weights = weighting.start(SEED, WIDTH)(batch)
+    column = weighting.column(table, SEED)
+    batch.static = None if column is None else torch.from_numpy(np.asarray(column, dtype=np.float32))
+    weights = weighting.start(run_in(SEED)).weights(batch)
     assert weights.shape == (N,)
     assert weights.dtype == torch.float32
     assert not weights.requires_grad  # the batch is detached, and so is what is made of it
@@ -611,7 +615,7 @@ def test_every_weighting_goes_with_every_objective(weighting, objective):
     assert (weights >= 0).all()
     assert (weights > 0).any()
 
-    losses = OBJECTIVES[objective]().start(SEED, WIDTH)(tokens, weights, batch)
+    losses = OBJECTIVES[objective]().start(run_in(SEED))(tokens, weights, batch)
     assert losses.shape == (len(LENGTHS),)
     assert losses.isfinite().all()
     inputs = (tokens.hidden, tokens.head, tokens.layer_hidden)

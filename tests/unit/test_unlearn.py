@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
+from scorer import LinearScore
 
 import lethe.training.unlearn
 from lethe.benchmarks.records import select
@@ -24,8 +26,9 @@ from lethe.tokens.weigh import weights_at_start
 from lethe.training import reference
 from lethe.training.loop import Context, FineTuning, train
 from lethe.training.reference import Reference, Refusals, Starting
-from lethe.training.unlearn import Unlearning, retain_draws
-from lethe.weightings import WEIGHTINGS
+from lethe.training.unlearn import Unlearning, retain_draws, save_weigher
+from lethe.weightings import SCALES, SCORES, WEIGHTINGS, Scored
+from lethe.weightings.scales.normalised import Normalised
 
 SEED = 3
 # The tiny model has two layers, of which a method can read the first.
@@ -133,10 +136,17 @@ def context_for(model, micro_batch_size=None) -> Context:
     return Context(model, TrainingConfig(batch_size=4, micro_batch_size=micro_batch_size), gpus=0)
 
 
+def begun(task, model, micro_batch_size=None) -> Context:
+    """A context in which the task has begun."""
+    context = context_for(model, micro_batch_size)
+    task.begin(context)
+    return context
+
+
 def step(model, task, micro_batch_size=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Values and gradients of one step over all forget rows; the model's weights stay as they are."""
     model = copy.deepcopy(model)
-    values = task.backward(np.arange(len(task.forget)), context_for(model, micro_batch_size))
+    values = task.backward(np.arange(len(task.forget)), begun(task, model, micro_batch_size))
     return values, {name: p.grad for name, p in model.named_parameters()}
 
 
@@ -272,15 +282,13 @@ def test_invariant_4_no_gradient_flows_through_the_weights(weighting, sharp, for
 class Stubborn(Weighting):
     """Hands back weights and batch with gradient, as a learned weighting may; remembers what it was given."""
 
-    def start(self, seed, hidden_size):
-        scale = torch.nn.Parameter(torch.tensor(1.5))
-        Stubborn.scale, Stubborn.batches = scale, []
+    def start(self, run):
+        Stubborn.scale, Stubborn.batches = torch.nn.Parameter(torch.tensor(1.5)), []
+        return self
 
-        def weigh(batch):
-            Stubborn.batches.append(batch)
-            return scale * torch.ones_like(batch.logprob)
-
-        return weigh
+    def weights(self, batch):
+        Stubborn.batches.append(batch)
+        return Stubborn.scale * torch.ones_like(batch.logprob)
 
 
 def test_batch_and_weights_are_constants_to_the_loss(monkeypatch, sharp, forget, scored):
@@ -309,7 +317,7 @@ def test_what_a_weighting_is_given(sharp, forget, scored):
     """Layout, statistics at the starting model and hidden states that predict the tokens."""
     task = Unlearning(method(Stubborn(), "npo"), forget, [], scored, SEED, 32)
     model = copy.deepcopy(sharp)
-    context = context_for(model)
+    context = begun(task, model)
     context.step = 7
     task.backward(np.array([2, 0]), context)
     (batch,) = Stubborn.batches
@@ -389,7 +397,7 @@ def test_the_forget_graph_is_freed_before_the_retain_pass(sharp, forget, retain,
         lambda module, arguments: activations.append(weakref.ref(arguments[0]))
     )
     model.base_model.norm.weight.register_hook(lambda gradient: events.append("backward"))
-    task.backward(np.arange(4), context_for(model, micro_batch_size=2))
+    task.backward(np.arange(4), begun(task, model, micro_batch_size=2))
     assert events == ["forward", "backward"] * 4  # two forget passes, two retain passes, none of them twice
 
 
@@ -402,7 +410,7 @@ def test_the_models_own_head_is_never_run(sharp, forget, retain, scored):
 
     model.get_output_embeddings().register_forward_pre_hook(refuse)
     task = Unlearning(method("entropy", "ascent", "nll"), forget, retain, scored, SEED, 32)
-    task.backward(np.arange(4), context_for(model))
+    task.backward(np.arange(4), begun(task, model))
 
 
 def test_no_retain_rows_are_drawn_without_a_retain_term(monkeypatch, sharp, forget, scored):
@@ -584,6 +592,8 @@ def test_refusals_of_another_tokenizer_are_refused(forget, scored, starting):
 # --- weights looked at --------------------------------------------------------------------------------------
 
 KEY = ["sample", "position", "token_id"]
+STATIC = {"column": {"name": "mutual_information"}}
+PARAMETERS = {"spread": {"form": "variance"}, **STATIC}
 
 
 @pytest.mark.parametrize("micro_batch_size", [None, 1])
@@ -591,7 +601,7 @@ KEY = ["sample", "position", "token_id"]
 def test_weights_of_the_starting_model_are_those_of_the_table(weighting, micro_batch_size, sharp, forget, everything):
     chosen = method(weighting)
     task = Unlearning(chosen, forget, [], everything, SEED, 32)
-    found = task.weights(context_for(copy.deepcopy(sharp), micro_batch_size))
+    found = task.weights(begun(task, copy.deepcopy(sharp), micro_batch_size))
     assert list(found.columns) == [*KEY, "logprob", "weight"]
     assert found["position"].dtype == found["token_id"].dtype == "int32"
     expected = everything.assign(weight=weights_at_start(chosen.weighting, everything, SEED))
@@ -603,10 +613,11 @@ def test_weights_of_the_starting_model_are_those_of_the_table(weighting, micro_b
 
 def test_looking_at_weights_changes_nothing(sharp, forget, everything):
     model = copy.deepcopy(sharp)
-    context = context_for(model)
+    task = Unlearning(method("entropy"), forget, [], everything, SEED, 32)
+    context = begun(task, model)
     state, numpy_state = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
     with torch.no_grad():
-        Unlearning(method("entropy"), forget, [], everything, SEED, 32).weights(context)
+        task.weights(context)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
     for a, b in zip(model.parameters(), sharp.parameters(), strict=True):
@@ -641,7 +652,7 @@ def test_a_run_that_records_weights_is_bit_for_bit_the_run_that_does_not(
 
 def test_a_learned_weighting_is_told_that_it_is_only_looked_at(sharp, forget, scored):
     task = Unlearning(method(Stubborn()), forget, [], scored, SEED, 32)
-    context = context_for(copy.deepcopy(sharp))
+    context = begun(task, copy.deepcopy(sharp))
     task.backward(np.arange(4), context)
     with torch.no_grad():
         table = task.weights(context)
@@ -652,7 +663,7 @@ def test_a_learned_weighting_is_told_that_it_is_only_looked_at(sharp, forget, sc
 def test_processes_share_the_rows(monkeypatch, sharp, forget, everything):
     """Each looks at its own part; together they have every token once."""
     task = Unlearning(method("entropy"), forget[:3], [], everything, SEED, 32)
-    context = context_for(copy.deepcopy(sharp))
+    context = begun(task, copy.deepcopy(sharp))
     whole = task.weights(context).sort_values(KEY, ignore_index=True)
     parts = []
     for rank in range(2):
@@ -662,6 +673,120 @@ def test_processes_share_the_rows(monkeypatch, sharp, forget, everything):
         task.weights(context)
     assert len(parts) == 2
     pd.testing.assert_frame_equal(pd.concat(parts).sort_values(KEY, ignore_index=True), whole, rtol=1e-5, atol=1e-6)
+
+
+# --- learned weightings -------------------------------------------------------------------------------------
+
+
+def test_a_learner_learns_logs_records_and_is_kept(sharp, forget, scored, tmp_path):
+    looks = []
+    task = Unlearning(method(LinearScore()), forget, [], scored, SEED, 32)
+    settings = TrainingConfig(epochs=3, batch_size=4, micro_batch_size=2, learning_rate=1e-3, warmup_epochs=0.0)
+    look = lambda context, epoch: looks.append((task.weights(context), copy.deepcopy(task.weigher.state())))  # noqa: E731
+    log = train(copy.deepcopy(sharp), task, len(forget), settings, SEED, gpus=0, at_epoch=look)
+    assert log["score_mean"].iloc[0] == pytest.approx(0.5, abs=1e-6)
+    assert log["score_bias"].abs().min() > 1e-3
+    assert log["score_mean"].iloc[-1] < 0.5
+    for table, state in looks:
+        np.testing.assert_allclose(table["weight"], 1 / (1 + np.exp(-table["score"])), rtol=1e-5)
+        assert state["bias"].shape == (1,)
+    assert (looks[0][0]["weight"] == 0.5).all()
+    assert looks[-1][0]["weight"].std() > 1e-4
+    assert task.weigher.run.steps == 3
+    save_weigher(task.weigher, tmp_path / "weighting.safetensors")
+    kept = load_file(tmp_path / "weighting.safetensors")
+    assert {name: value.tolist() for name, value in kept.items()} == {
+        name: value.tolist() for name, value in task.weigher.state().items()
+    }
+
+
+def test_what_learns_nothing_keeps_nothing(tmp_path):
+    save_weigher(method("entropy").weighting, tmp_path / "weighting.safetensors")
+    assert load_file(tmp_path / "weighting.safetensors") == {}
+
+
+def test_looking_does_not_teach(sharp, forget, scored):
+    task = Unlearning(method(LinearScore()), forget, [], scored, SEED, 32)
+    context = begun(task, copy.deepcopy(sharp))
+    task.backward(np.arange(4), context)
+    before = copy.deepcopy(task.weigher.state())
+    with torch.no_grad():
+        first, again = task.weights(context), task.weights(context)
+    pd.testing.assert_frame_equal(first, again)
+    assert all(torch.equal(before[name], value) for name, value in task.weigher.state().items())
+
+
+def test_a_learner_steps_before_the_weights_of_the_last_micro_batch(sharp, forget, scored, listen):
+    task = Unlearning(method(LinearScore()), forget, [], scored, SEED, 32)
+    heard = listen(task)
+    task.begin(context := context_for(copy.deepcopy(sharp), 2))
+    task.weigher.learn, task.weigher.update = task.weigher.weigher.learn, task.weigher.weigher.update
+    task.backward(np.arange(4), context)
+    assert (heard[0] == 0.5).all()  # where the scorer starts
+    assert (heard[1] != 0.5).all()
+
+
+class Curious(Weighting):
+    """Uniform weights; asks at every micro-batch what the objective makes of them."""
+
+    reference = True
+
+    def start(self, run):
+        Curious.heard = []
+        return self
+
+    def learn(self, batch, forget_loss):
+        weights = torch.ones_like(batch.logprob).requires_grad_()
+        loss = forget_loss(weights)
+        loss.backward()
+        Curious.heard.append((loss.item(), weights.grad, batch))
+
+    def weights(self, batch):
+        return torch.ones_like(batch.logprob)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVE_CHOICES, ids=str)
+def test_a_learner_shares_the_objective_and_leaves_the_model_alone(objective, knowing, forget, retain, known, starting):
+    kept = starting("none")
+    plain, expected = step(knowing, Unlearning(method("uniform", objective), forget, [], known, SEED, 32, kept), 3)
+    task = Unlearning(method(Curious(), objective, strength=2.0), forget, [], known, SEED, 32, kept)
+    values, found = step(knowing, task, 3)
+    assert values == plain
+    for name, gradient in expected.items():
+        assert (found[name] is None) == (gradient is None)
+        if gradient is not None:
+            torch.testing.assert_close(found[name], 2 * gradient, rtol=1e-6, atol=0)
+    losses, gradients, batches = zip(*Curious.heard, strict=True)
+    assert sum(losses) == pytest.approx(plain["loss_forget"], rel=1e-5, abs=1e-7)  # the strength is not in it
+    assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients)
+    assert [(batch.micro_batch, batch.micro_batches) for batch in batches] == [(0, 2), (1, 2)]
+    tokens = sum(len(row.answer) for row in forget)
+    assert {(batch.step_tokens, batch.step_sequences) for batch in batches} == {(tokens, len(forget))}
+    if objective == "ascent":
+        for gradient, batch in zip(gradients, batches, strict=True):
+            torch.testing.assert_close(gradient, batch.logprob / tokens)
+
+
+def test_a_learned_score_learns_through_its_scale(sharp, forget, scored):
+    """By central differences: what reaches the scorer is the derivative of the loss of the scaled weights."""
+    Linear = Scored.model_construct(score=LinearScore(), scale=Normalised())
+    task = Unlearning(method().model_copy(update={"weighting": Linear}), forget, [], scored, SEED, 32)
+    context = begun(task, copy.deepcopy(sharp))
+    _, batch = task._forward(np.arange(4), context, step_tokens=1, step_sequences=1)
+    (bias,) = (p for p in task.weigher.parameters() if p.shape == (1,))
+    (weight,) = (p for p in task.weigher.parameters() if p.shape != (1,))
+    task.weigher.score.weighting = LinearScore(budget=0.5)  # its gradient is 0 at the start
+    task.weigher.learn(batch, lambda weights: (weights * batch.logprob).sum())
+    found, h = weight.grad[0].clone(), 1e-2
+    for i in (0, 7):
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[0, i] = sign * h
+                values.append((task.weigher.weights(batch) * batch.logprob).sum().double().item())
+                weight[0, i] = 0
+        assert found[i].item() == pytest.approx(0.01 * (values[0] - values[1]) / (2 * h), rel=0.02, abs=1e-5)
+    assert bias.grad.item() == pytest.approx(0, abs=1e-5)  # the scale divides a common factor out
 
 
 # --- the token table ----------------------------------------------------------------------------------------
@@ -706,28 +831,44 @@ def test_a_table_of_another_tokenizer_is_refused(forget, scored):
         Unlearning(method(), forget, [], scored.drop(index=3), SEED, 32)
 
 
-KINDS = [*WEIGHTING_CHOICES, {"entropy": {"temperature": 2.0}}, {"confidence": {"exponent": 3}}]
+class Hybrid(Weighting):
+    """Known in part before training: a mask, times the confidence of now."""
+
+    def columns(self):
+        return ("informative_gold",)
+
+    def column(self, table, seed):
+        return 300 * table["informative_gold"].to_numpy(float)
+
+    def weights(self, batch):
+        return batch.static * batch.logprob.exp()
+
+
+# Every weighting and every score with a scale, and every scale with a score.
+KINDS = [
+    *WEIGHTING_CHOICES,
+    {"entropy": {"temperature": 2.0}},
+    {"confidence": {"exponent": 3}},
+    Hybrid(),
+    *({"score": score, "scale": scale} for score in ("entropy", STATIC) for scale in SCALES if scale != "top_of_table"),
+    *({"score": {name: PARAMETERS.get(name, {})}, "scale": "top"} for name in SCORES),
+    {"score": STATIC, "scale": "top_of_table"},
+]
+FLAT = ("uniform", "tnpo", {"score": {"tnpo": {}}, "scale": "normalised"})  # tnpo: all 1 at the start
 
 
 @pytest.mark.parametrize("weighting", KINDS, ids=str)
-def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, everything):
+def test_weights_at_start_are_those_of_the_first_batch(weighting, sharp, forget, everything, listen):
     chosen = method(weighting)
     task = Unlearning(chosen, forget, [], everything, SEED, 32)
-    weigh, collected = task.weigh, {}
-
-    def listen(batch):
-        weights = weigh(batch)
-        collected[len(collected)] = weights
-        return weights
-
-    task.weigh = listen
+    collected = listen(task)
     step(sharp, task, micro_batch_size=1)
     order = sorted(range(len(forget)), key=lambda i: len(forget[i]))  # as micro-batches are formed
     table = everything.assign(weight=weights_at_start(chosen.weighting, everything, SEED))
     for number, i in enumerate(order):
         stored = table.loc[table["sample"] == forget[i].sample, "weight"]
         np.testing.assert_allclose(collected[number], stored, rtol=1e-4, atol=1e-5)
-    assert (table["weight"].std() > 1e-4) == (weighting not in ("uniform", "tnpo"))  # tnpo: all 1 at the start
+    assert (table["weight"].std() > 1e-4) == (weighting not in FLAT)
 
 
 @pytest.mark.parametrize("weighting", ["uniform", "confidence", "entropy", "spans"])

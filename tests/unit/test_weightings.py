@@ -18,7 +18,7 @@ from lethe.analysis.auc import auc_table
 from lethe.benchmarks.records import select
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
-from lethe.methods.contract import ForgetTokens, StaticWeighting, TokenBatch, Weighting
+from lethe.methods.contract import ForgetTokens, Run, StaticWeighting, TokenBatch, Weigher, Weighting
 from lethe.methods.kernel import token_statistics
 from lethe.methods.part import Part
 from lethe.objectives.ascent import Ascent
@@ -164,14 +164,20 @@ def test_invariant_4_the_loop_hands_out_constants(name, records, sharp, encoder,
     weighting = {name: {"form": "margin"}} if name.endswith("spread") else name
     method = MethodConfig(weighting=weighting, objective="ascent", retain="none")
     task = Unlearning(method, encoder.examples(select(records, "full", "forget10")), [], table, 0, hidden_size=32)
-    losses, seen = task.losses, []
+    begin, seen = task.begin, []
 
-    def listen(tokens, weights, batch):
-        constants = [batch.logprob, batch.hidden_states, *batch.entropy.values(), *batch.forms.values()]
-        seen.append([x.requires_grad for x in (tokens.logprob, weights, *constants)])
-        return losses(tokens, weights, batch)
+    def begin_and_listen(context):
+        begin(context)
+        losses = task.losses
 
-    task.losses = listen
+        def listen(tokens, weights, batch):
+            constants = [batch.logprob, batch.hidden_states, *batch.entropy.values(), *batch.forms.values()]
+            seen.append([x.requires_grad for x in (tokens.logprob, weights, *constants)])
+            return losses(tokens, weights, batch)
+
+        task.losses = listen
+
+    task.begin = begin_and_listen
     train(copy.deepcopy(sharp), task, 4, TrainingConfig(epochs=1, batch_size=4), seed=0, gpus=0)
     assert seen
     for of_tokens, *of_constants in seen:
@@ -215,7 +221,7 @@ def test_invariant_7_weights_do_not_depend_on_the_other_sequences():
         torch.testing.assert_close(Entropy().weights(batch_of([part])), weights)
 
 
-def test_invariant_7_weights_do_not_depend_on_padding(records, sharp, encoder, scored):
+def test_invariant_7_weights_do_not_depend_on_padding(records, sharp, encoder, scored, listen):
     """The same rows in one padded forward pass and one by one, through the training loop."""
     rows = encoder.examples(select(records, "full", "forget10"))
     assert len({len(row) for row in rows}) > 1
@@ -223,13 +229,7 @@ def test_invariant_7_weights_do_not_depend_on_padding(records, sharp, encoder, s
     for micro_batch_size in (4, 1):
         method = MethodConfig(weighting="entropy", objective="ascent", retain="none")
         task = Unlearning(method, rows, [], scored, seed=0, hidden_size=32)
-        weigh, parts = task.weigh, []
-
-        def listen(batch, weigh=weigh, parts=parts):
-            parts.append(weigh(batch))
-            return parts[-1]
-
-        task.weigh = listen
+        parts = listen(task)
         config = TrainingConfig(epochs=1, batch_size=4, micro_batch_size=micro_batch_size)
         train(copy.deepcopy(sharp), task, 4, config, seed=0, gpus=0)
         collected[micro_batch_size] = torch.cat(parts)
@@ -590,22 +590,32 @@ class Odd(StaticWeighting):
 
 
 class Learned(Weighting):
-    """Toy: a weight per token from the hidden state that predicts it, with an optimiser step of its own."""
+    """Toy: a weight per token from the hidden state that predicts it, learned towards 0.2."""
 
-    def start(self, seed: int, hidden_size: int):
-        torch.manual_seed(seed)
-        layer = torch.nn.Linear(hidden_size, 1)
-        optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    def start(self, run: Run) -> Weigher:
+        return Learner(run)
 
-        def weigh(batch: TokenBatch) -> torch.Tensor:
-            assert not batch.hidden_states.requires_grad
-            states = batch.hidden_states[batch.sequence, batch.position]
-            optimizer.zero_grad()
-            (layer(states).sigmoid().mean() - 0.2).square().backward()
-            optimizer.step()
-            return layer(states).sigmoid().squeeze(-1)  # carries gradient; the loop must detach it
 
-        return weigh
+class Learner(Weigher):
+    def __init__(self, run: Run):
+        torch.manual_seed(run.seed)
+        self.layer = torch.nn.Linear(run.hidden_size, 1)
+        self.optimizer = torch.optim.SGD(self.layer.parameters(), lr=0.1)
+
+    def weights(self, batch: TokenBatch) -> torch.Tensor:
+        assert not batch.hidden_states.requires_grad
+        states = batch.hidden_states[batch.sequence, batch.position]
+        return self.layer(states).sigmoid().squeeze(-1)  # carries gradient; the loop must detach it
+
+    def parameters(self):
+        return self.layer.parameters()
+
+    def learn(self, batch: TokenBatch, forget_loss) -> None:
+        ((self.weights(batch) - 0.2).square().sum() / batch.step_tokens).backward()
+
+    def update(self, step: int) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
 
 @pytest.mark.parametrize("weighting", [Surprise, Odd, Learned])

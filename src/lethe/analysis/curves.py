@@ -7,7 +7,7 @@ What is recorded there is ln p and the entropy at `finetune_temperatures`: a wei
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lethe.methods.contract import StaticWeighting, Weighting
+from lethe.methods.contract import Weighting
 from lethe.weightings.entropy import Entropy
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def why_not(weighting: Weighting, temperatures: Sequence[float]) -> str | None:
         return "does not depend on the model"
     if weighting.reference:
         return "compares the model with itself as long as nothing is unlearned"
-    if isinstance(weighting, StaticWeighting) or weighting.forms() or "training signal" in weighting.information:
+    if weighting.columns() or weighting.forms() or "training signal" in weighting.information:
         return "is made of what is not recorded while fine-tuning"
     if missing := set(weighting.temperatures()) - set(temperatures):
         return f"needs the entropy at T = {', '.join(f'{t:g}' for t in sorted(missing))}, not in finetune_temperatures"

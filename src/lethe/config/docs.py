@@ -24,13 +24,15 @@ from lethe.methods.forms import FORMS
 from lethe.methods.part import Part
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
-from lethe.weightings import WEIGHTINGS
+from lethe.weightings import SCALES, SCORES, WEIGHTINGS
 
 BEGIN = "<!-- begin: written by `python -m lethe.config.docs config/README.md` -->"
 END = "<!-- end: written by `python -m lethe.config.docs config/README.md` -->"
 
 NAMES = {
     "`methods.<name>.weighting`": WEIGHTINGS,
+    "`methods.<name>.weighting.score`": SCORES,
+    "`methods.<name>.weighting.scale`": SCALES,
     "`methods.<name>.objective`": OBJECTIVES,
     "`methods.<name>.retain`": RETAIN_TERMS,
     "`forms`, and `form` of `spread` and `raw_spread`": FORMS,

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from lethe.methods.contract import Objective, RetainTerm, Weighting
+from lethe.methods.contract import Objective, RetainTerm, Scale, Score, Weighting
 from lethe.methods.forms import FORMS, Form
-from lethe.methods.part import Part, suggest
+from lethe.methods.part import Part, is_written_out, suggest
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
-from lethe.weightings import WEIGHTINGS
+from lethe.weightings import SCALES, SCORES, WEIGHTINGS, Scored
 
 # Keys of earlier versions -> what stands in their place.
 RENAMED = {
@@ -26,6 +26,8 @@ RENAMED = {
 
 REGISTRIES: dict[type[Part], Mapping[str, type[Part]]] = {
     Weighting: WEIGHTINGS,
+    Score: SCORES,
+    Scale: SCALES,
     Objective: OBJECTIVES,
     RetainTerm: RETAIN_TERMS,
     Form: FORMS,
@@ -76,7 +78,9 @@ def _written(model: type[BaseModel], raw: Any, location: tuple) -> tuple[list[st
         if place == "[key]":  # the key itself is wrong, not what stands there
             continue
         kind = options[0] if options else Any
-        if isinstance(kind, type) and kind in REGISTRIES:
+        if kind is Weighting and is_written_out(raw, Scored):
+            kind = Scored
+        elif isinstance(kind, type) and kind in REGISTRIES:
             name = raw if isinstance(raw, str) else next(iter(raw))
             keys.append(name)
             kind, raw = REGISTRIES[kind][name], _at(raw, name)

@@ -15,7 +15,7 @@ from lethe.methods.part import choice
 from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.selection import RULES
-from lethe.weightings import WEIGHTINGS
+from lethe.weightings import WEIGHTINGS, Scored
 
 
 def _sweep_value(value: Any) -> bool | int | float | str:
@@ -65,7 +65,9 @@ class Range(Section):
 class MethodConfig(Section):
     """A method: weighting × objective × retain term, and how strongly each side pulls."""
 
-    weighting: choice(WEIGHTINGS, "weighting", Weighting) = Field(description="Which tokens, how much.")
+    weighting: choice(WEIGHTINGS, "weighting", Weighting, Scored) = Field(
+        description="Which tokens, how much; what has no name: `{score: …, scale: …}`."
+    )
     objective: choice(OBJECTIVES, "objective", Objective) = Field(description="The forget loss.")
     retain: choice(RETAIN_TERMS, "retain term", RetainTerm) = Field(description="What keeps the rest.")
     strength: float = Field(1.0, ge=0, description="Factor of the forget loss (λ of ETW, γ of open-unlearning).")
@@ -74,9 +76,9 @@ class MethodConfig(Section):
     sweep: dict[str, Annotated[list[SweepValue], Field(min_length=1), AfterValidator(_each_once)] | Range] = Field(
         {},
         description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
-        "`retain_strength` or `training.<key>` -> list, or range {low, high, log, step}; `weighting.form.temperature` "
-        "goes one part deeper. Every combination of lists is tried, or `selection.trials` of them; `selection` picks "
-        "one.",
+        "`retain_strength` or `training.<key>` -> list, or range {low, high, log, step}; `weighting.form.temperature` or "
+        "`weighting.scale.share` go one part deeper. Every combination of lists is tried, or `selection.trials` of them; "
+        "`selection` picks one.",
     )
 
     def kept(self) -> dict[str, str]:
@@ -149,9 +151,9 @@ def _place(data: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
 
 
 def _parameters(part: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Hyper-parameters of a part that is written as {name: hyper-parameters}."""
-    ((_, parameters),) = part.items()
-    return parameters
+    """Hyper-parameters of a part that is written as {name: hyper-parameters}, or out as {score: …, scale: …}."""
+    values = list(part.values())
+    return values[0] if len(values) == 1 else part
 
 
 class SelectionConfig(Section):

@@ -12,10 +12,10 @@ from lethe.config.methods import MethodConfig, Range, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
 from lethe.config.section import ForgetSplit, Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
-from lethe.methods.contract import StaticWeighting
 from lethe.methods.forms import FORMS, Form
 from lethe.methods.part import choice
 from lethe.splits import retain_split
+from lethe.tokens.table import entropy_column
 
 FormList = list[choice(FORMS, "form", Form)]
 
@@ -156,13 +156,21 @@ class Study(Section):
             raise ValueError(
                 f"{key}: objective and retain term read different layers {sorted(layers)}; give both the same `layer`"
             )
-        if isinstance(method.weighting, StaticWeighting):
-            for column in method.weighting.columns():
-                label = column.removeprefix("informative_")
-                if label != column and label not in self.labels:
-                    raise ValueError(
-                        f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
-                    )
+        for column in method.weighting.columns():
+            label = column.removeprefix("informative_")
+            if label != column and label not in self.labels:
+                raise ValueError(
+                    f"{key}.weighting: label source '{label}' is not in `labels` ({', '.join(self.labels)})"
+                )
+            if label == column and "_T" in column and column not in self._stored():
+                raise ValueError(
+                    f"{key}.weighting: column '{column}' is not in the token table; add its temperature to "
+                    "`temperatures`, or the form to `forms`"
+                )
+
+    def _stored(self) -> list[str]:
+        """Columns of the token table that hold a spread of the prediction, beside those of methods."""
+        return [*map(entropy_column, {1.0, *self.temperatures}), *(form.column for form in self.forms)]
 
     def _check_model(self, name: str, model: ModelConfig) -> None:
         if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):

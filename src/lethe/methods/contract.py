@@ -11,18 +11,19 @@ then the forget graph is freed and the **retain term** is computed on retain row
 What an objective or a retain term needs beyond log-probabilities it declares in class attributes (the starting model's
 log-probabilities or hidden states, refusals, a layer's output); the loop brings it, and no method keeps a second model.
 
-Weightings come in three kinds, and all enter through `Weighting.start`, called once before the first step:
+Weightings come in three kinds, and all go one way: `Weighting.start` is called once before the first step, and
+`weights(batch)` of what it returns for every batch.
 
-- *dynamic*: a function of this step's statistics. Override `weights(batch)`; `start` hands back that very method.
-  Entropies at a temperature are asked for by overriding `temperatures()`, other spreads of the prediction
-  (`lethe.methods.forms`) by overriding `forms()`.
-- *static*: a column of the token table, computed before training. Derive from `StaticWeighting` and override
-  `column(table, seed)`; the loop puts the values of this step's tokens into `batch.static`.
-- *learned*: has parameters and a step of its own inside the loop. Override `start` and return a callable that owns
-  them (a `torch.nn.Module` will do); it is called with every micro-batch, which carries detached hidden states, and
-  returns the weights. It may learn there: `batch.step` tells micro-batches of one optimiser step from the next. Such a
-  weighting lives in one file like the others. When `batch.training` is false, weights are only looked at, and it must
-  not learn.
+- *dynamic*: a function of this step's statistics. Override `weights(batch)`. Entropies at a temperature are asked for
+  by overriding `temperatures()`, other spreads of the prediction (`lethe.methods.forms`) by overriding `forms()`.
+- *static*: known before training, from the token table. Derive from `StaticWeighting` and override
+  `column(table, seed)`; the values of this step's tokens are in `batch.static`. Any weighting may have a column beside
+  what it reads of the step.
+- *learned*: has parameters and a step of its own inside the loop. Override `start` and return a `Weigher` that owns
+  them. Such a weighting lives in one file like the others.
+
+A weighting that is a plain number per token can be a `Score`: a scale (`lethe.weightings.scales`) then makes further
+weightings of it in the config, as `weighting: {score: …, scale: …}`.
 
 A weighting is a pydantic model: its fields are its hyper-parameters, and their descriptions reach the config's schema.
 """
@@ -30,7 +31,7 @@ A weighting is a pydantic model: its fields are its hyper-parameters, and their 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -39,6 +40,7 @@ from lethe.methods.part import Part
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import torch
     from torch import Tensor
 
     from lethe.methods.forms import Form
@@ -60,10 +62,14 @@ class TokenBatch:
         reference_logprob: [N] the same as `logprob` under the starting model, nats; from the stored token table, only
             if the objective or the weighting asks for it.
         forms: form -> [N] its value on the prediction (see `lethe.methods.forms`), fp32.
-        static: [N] this weighting's own column of the token table; only for static weightings.
+        static: [N] this weighting's own column (`Weighting.column`), if it has one.
         hidden_states: [B, S, H] last hidden states of the current model; None outside training.
         position: [N] int64, index into S of the position that *predicts* the token; the token itself is at +1.
         step: optimiser steps completed before this batch.
+        micro_batch, micro_batches: index of this batch among those of the optimiser step on this process, and their
+            count, which may differ between processes.
+        step_tokens, step_sequences: tokens and sequences of the whole optimiser step, over all its micro-batches and
+            processes; 0 outside training.
         training: false when the weights are recorded only, not used to train.
     """
 
@@ -77,6 +83,10 @@ class TokenBatch:
     hidden_states: Tensor | None = None
     position: Tensor | None = None
     step: int = 0
+    micro_batch: int = 0
+    micro_batches: int = 1
+    step_tokens: int = 0
+    step_sequences: int = 0
     training: bool = True
 
     def sum_per_sequence(self, values: Tensor) -> Tensor:
@@ -101,7 +111,71 @@ class TokenBatch:
         return (values * length / total.masked_fill(empty, 1.0)).masked_fill(empty, 1.0)
 
 
-class Weighting(Part):
+@dataclass(frozen=True)
+class Run:
+    """What a weighting or an objective may have to know of the run in which it starts.
+
+    Attributes:
+        seed: the run's seed.
+        hidden_size: H of the model.
+        steps: optimiser steps of the whole run.
+        device: where batches are.
+        total: sum of a number over all processes; each of them must call it.
+    """
+
+    seed: int
+    hidden_size: int
+    steps: int
+    device: torch.device
+    total: Callable[[float], float]
+
+
+class Weigher:
+    """What weighs the batches of one run. A weighting without anything to learn is its own; a learner overrides more.
+
+    In an optimiser step, on every process: `learn`, then `weights`, for one micro-batch after the other; `update` once,
+    between the two of the last micro-batch; `log` at the end. Where weights are only looked at, `weights` and `scores`
+    alone are called, with `batch.training` false.
+    """
+
+    def weights(self, batch: TokenBatch) -> Tensor:
+        """[N] weights ω ≥ 0 of the tokens of a batch, fp32; the loop detaches them."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither weights() nor start().")
+
+    def parameters(self) -> Iterable[Tensor]:
+        """What is learned; before `update`, the loop sums the gradients over the processes."""
+        return ()
+
+    def learn(self, batch: TokenBatch, forget_loss: Callable[[Tensor], Tensor]) -> None:
+        """Add this micro-batch's gradients to those of the parameters.
+
+        Divide by `batch.step_tokens` or `batch.step_sequences`, so that micro-batches and processes add up to one big
+        batch; a term that does not come from tokens belongs into `update`.
+
+        Args:
+            batch: as for `weights`.
+            forget_loss: [N] weights → this micro-batch's share of the objective's loss, before `strength`, with all
+                that is the model's held constant: a scorer that shares the model's objective, whatever it is, minimises
+                `forget_loss(its own weights)`.
+        """
+
+    def update(self, step: int) -> None:
+        """Take a step of its own; `step` is the number of optimiser steps completed before this one."""
+
+    def log(self) -> dict[str, float]:
+        """Columns of the training log for the optimiser step that ends, the same on every process (`Run.total`)."""
+        return {}
+
+    def scores(self, batch: TokenBatch) -> dict[str, Tensor]:
+        """[N] columns that are recorded beside `weight` where weights are looked at."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """What is kept of it with the trained model."""
+        return {}
+
+
+class Weighting(Weigher, Part):
     """One weight per token. Override `weights` (dynamic) or see the module docstring for the other kinds.
 
     Class attribute `information` names what the weights are made from, for tables and figures: any of "ground truth",
@@ -119,13 +193,39 @@ class Weighting(Part):
         """Further spreads of the prediction that `weights` needs; each is computed once per step."""
         return ()
 
-    def start(self, seed: int, hidden_size: int) -> Callable[[TokenBatch], Tensor]:
-        """Called once before training; returns what is called with every batch."""
-        return self.weights
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the token table that `column` reads, beyond sample and position."""
+        return ()
 
-    def weights(self, batch: TokenBatch) -> Tensor:
-        """[N] weights ω ≥ 0 of the tokens of a batch, fp32, detached."""
-        raise NotImplementedError(f"{type(self).__name__} defines neither weights() nor start().")
+    def column(self, table: pd.DataFrame, seed: int) -> np.ndarray | None:
+        """[rows of the table] what is known before training and comes back as `batch.static`; `seed` is the run's."""
+        return None
+
+    def start(self, run: Run) -> Weigher:
+        """Called once before training; returns what weighs every batch of the run."""
+        return self
+
+
+class Score(Weighting):
+    """A weighting that is one number S ≥ 0 per token, taken as it is; a scale makes other weightings of it."""
+
+
+class Scale(Part):
+    """How weights are made of a score, written as S in docstrings; n is the token count of a sequence.
+
+    `whole_table` says that it looks at all tokens of the split at once. A training step never shows those, so such a
+    scale works before training, in `column`, and on static scores only.
+    """
+
+    whole_table: ClassVar[bool] = False
+
+    def column(self, values: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+        """[rows of the table] a static score → what comes back as `batch.static`."""
+        return values
+
+    def weights(self, values: Tensor, batch: TokenBatch) -> Tensor:
+        """[N] scores of a batch → [N] weights ω ≥ 0, differentiable where the formula is."""
+        raise NotImplementedError(f"{type(self).__name__} defines no weights().")
 
 
 def normalise_column(values: pd.Series, samples: pd.Series) -> pd.Series:
@@ -140,11 +240,7 @@ def normalise_column(values: pd.Series, samples: pd.Series) -> pd.Series:
 
 
 class StaticWeighting(Weighting):
-    """A weighting that is known before training: a column of the token table."""
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the token table that `column` reads, beyond sample and position."""
-        return ()
+    """A weighting that is known before training: a column made of the token table."""
 
     def column(self, table: pd.DataFrame, seed: int) -> np.ndarray:
         """[rows of the table] weights ω ≥ 0; `seed` is the run's seed."""
@@ -178,6 +274,11 @@ class ForgetTokens:
     reference_head: Tensor | None = None
     refusal: RefusalTokens | None = None
 
+    def detach(self) -> ForgetTokens:
+        """The same values as constants."""
+        values = {name: value if value is None else value.detach() for name, value in vars(self).items()}
+        return ForgetTokens(**values)
+
 
 @dataclass
 class RefusalTokens:
@@ -192,6 +293,10 @@ class RefusalTokens:
     sequence: Tensor
     logprob: Tensor
     reference_logprob: Tensor
+
+    def detach(self) -> RefusalTokens:
+        """The same values as constants."""
+        return RefusalTokens(self.sequence, self.logprob.detach(), self.reference_logprob)
 
 
 class Objective(Part):
@@ -216,7 +321,7 @@ class Objective(Part):
         """The decoder layer, counted from 0, whose output `losses` reads, if any."""
         return None
 
-    def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
+    def start(self, run: Run) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
         """Called once before training; returns what is called with every batch (by default, `losses`)."""
         return self.losses
 
@@ -225,7 +330,7 @@ class Objective(Part):
 
         Args:
             tokens: what the forward pass gave, carrying gradient.
-            weights: [N] weights ω, detached.
+            weights: [N] weights ω; without gradient when the model learns, with it when a learned weighting does.
             batch: layout and reference log-probabilities; its own `logprob` carries no gradient.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no losses().")

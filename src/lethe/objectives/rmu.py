@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import ForgetTokens, Objective, TokenBatch
+from lethe.methods.contract import ForgetTokens, Objective, Run, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,10 +32,10 @@ class RMU(Objective):
     def reads_layer(self) -> int:
         return self.layer
 
-    def start(self, seed: int, hidden_size: int) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
+    def start(self, run: Run) -> Callable[[ForgetTokens, Tensor, TokenBatch], Tensor]:
         import torch
 
-        direction = torch.rand(hidden_size, generator=torch.Generator().manual_seed(seed))
+        direction = torch.rand(run.hidden_size, generator=torch.Generator().manual_seed(run.seed))
         control = self.steering * direction / direction.norm()
 
         def losses(tokens: ForgetTokens, weights: Tensor, batch: TokenBatch) -> Tensor:

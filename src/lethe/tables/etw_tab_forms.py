@@ -24,6 +24,10 @@ from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.raw_spread import RawSpread
+from lethe.weightings.scales.normalised import Normalised
+from lethe.weightings.scales.raw import Raw
+from lethe.weightings.scored import Scored
+from lethe.weightings.scores.column import TableColumn
 from lethe.weightings.spread import Spread
 
 if TYPE_CHECKING:
@@ -65,6 +69,12 @@ def form_of(weighting: Weighting) -> tuple[str, str] | None:
             return weighting.form.column, "raw"
         case MutualInformation():
             return "mutual_information", "rescaled"
+        case TableColumn(name="mutual_information"):
+            return "mutual_information", "raw"
+        case Scored(scale=Raw()):
+            return form_of(weighting.score)
+        case Scored(scale=Normalised()) if form_of(weighting.score) is not None:
+            return form_of(weighting.score)[0], "rescaled"
         case _:
             return None
 

@@ -5,13 +5,16 @@ the work, so the table cannot say what the code does not.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from lethe.config import MethodConfig
 from lethe.methods.contract import Objective, RetainTerm, Weighting
+from lethe.methods.part import Part, is_written_out
 from lethe.tables.render import Column, Layout
 from lethe.target import Target
+from lethe.weightings import Scored
 
 SOURCES = (
     "ground truth",
@@ -47,8 +50,9 @@ def information_table(methods: Mapping[str, MethodConfig]) -> pd.DataFrame:
         rows.append(
             {
                 "method": name,
-                **{part: next(iter(parts[part])) for part in ("weighting", "objective", "retain")},
-                "formula": type(weighting).__doc__.strip().splitlines()[0].removesuffix("."),
+                "weighting": _name(parts["weighting"]),
+                **{part: next(iter(parts[part])) for part in ("objective", "retain")},
+                "formula": _formula(weighting),
                 **{source: source in weighting.information for source in SOURCES},
                 "loss": _loss(method.objective, method.retain),
                 "vocabulary": _all(map(_vocabulary, variants)) if looks else None,
@@ -59,6 +63,23 @@ def information_table(methods: Mapping[str, MethodConfig]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _name(weighting: Mapping[str, Any]) -> str:
+    """`entropy`, or `entropy, top` of a weighting that is written out."""
+    written_out = is_written_out(weighting, Scored)
+    return ", ".join(next(iter(part)) for part in weighting.values()) if written_out else next(iter(weighting))
+
+
+def _formula(weighting: Weighting) -> str:
+    """`ω = …`; with what S stands for if score and scale are written out."""
+    if isinstance(weighting, Scored):
+        return f"{_first_line(weighting.scale)}; {_first_line(weighting.score).replace('ω', 'S')}"
+    return _first_line(weighting)
+
+
+def _first_line(part: Part) -> str:
+    return type(part).__doc__.strip().splitlines()[0].removesuffix(".")
 
 
 def _loss(objective: Objective, retain: RetainTerm) -> str | None:

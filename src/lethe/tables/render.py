@@ -20,7 +20,7 @@ EMPTY = "no rows"
 
 GREEK = {
     **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "Delta", "κ": "kappa", "λ": "lambda"},
-    **{"ρ": "rho", "σ": "sigma", "Σ": "Sigma", "ω": "omega"},
+    **{"ρ": "rho", "σ": "sigma", "Σ": "Sigma", "τ": "tau", "ω": "omega"},
 }
 LATEX = {
     **{sign: "\\" + sign for sign in "&%$#_{}"},
@@ -43,6 +43,8 @@ LATEX = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "‖": r"$\|$",
+    "⌈": r"$\lceil$",
+    "⌉": r"$\rceil$",
     "²": "$^2$",
     "ʷ": "$^w$",
     "ˡ": "$^l$",

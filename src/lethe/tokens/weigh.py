@@ -4,30 +4,34 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lethe.methods.contract import StaticWeighting, TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch, Weighting
 from lethe.tokens.table import entropy_column
 
 
 def weights_at_start(weighting: Weighting, table: pd.DataFrame, seed: int) -> np.ndarray:
     """[rows of the token table] weights at the starting model, from its stored columns.
 
-    The same code that weighs a training batch weighs the whole split here. A weighting that reads hidden states, which
-    no table has, cannot be weighed so.
+    The same code that weighs a training batch weighs the whole split here, in the same order: tokens of a sample by
+    position, whatever the order of rows. A weighting that reads hidden states, which no table has, cannot be weighed
+    so.
     """
-    if isinstance(weighting, StaticWeighting):
-        return np.asarray(weighting.column(table, seed), dtype=np.float64)
+    static = weighting.column(table, seed)
     sequence, samples = pd.factorize(table["sample"])
+    order = np.lexsort([table["position"], sequence])
 
-    def column(name: str) -> torch.Tensor:
-        return torch.tensor(table[name].to_numpy(dtype=np.float64))
+    def tensor(values: pd.Series | np.ndarray) -> torch.Tensor:
+        return torch.tensor(np.asarray(values, dtype=np.float64)[order])
 
     batch = TokenBatch(
-        sequence=torch.from_numpy(sequence),
+        sequence=torch.tensor(sequence[order]),
         n_sequences=len(samples),
-        logprob=column("logprob"),
-        entropy={t: column(entropy_column(t)) for t in weighting.temperatures()},
-        forms={form: column(form.column) for form in weighting.forms()},
-        reference_logprob=column("logprob"),
+        logprob=tensor(table["logprob"]),
+        entropy={t: tensor(table[entropy_column(t)]) for t in weighting.temperatures()},
+        forms={form: tensor(table[form.column]) for form in weighting.forms()},
+        reference_logprob=tensor(table["logprob"]),
+        static=None if static is None else tensor(static),
         training=False,
     )
-    return weighting.weights(batch).numpy()
+    weights = np.empty(len(table))
+    weights[order] = weighting.weights(batch).numpy()
+    return weights

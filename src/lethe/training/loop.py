@@ -12,7 +12,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,19 +38,29 @@ class NonFiniteLoss(RuntimeError):
 
 
 class Task(Protocol):
-    """What is trained. `backward` adds the gradients of an effective batch and returns values for the log."""
+    """What is trained.
+
+    `begin` is called once, before the first observation; `backward` adds the gradients of an effective batch and
+    returns values for the log.
+    """
+
+    def begin(self, context: "Context") -> None: ...
 
     def backward(self, rows: np.ndarray, context: "Context") -> dict[str, float]: ...
 
 
 class Context:
-    """What a task needs to know of the loop: place, precision, step, epoch, and how to add over processes."""
+    """What a task needs to know of the loop: place, precision, step, epoch, and how to add over processes.
 
-    def __init__(self, model: PreTrainedModel, config: TrainingConfig, gpus: int):
+    `steps` is the number of optimiser steps of the whole run, `step` of those completed.
+    """
+
+    def __init__(self, model: PreTrainedModel, config: TrainingConfig, gpus: int, steps: int = 0):
         self.accelerator = Accelerator(cpu=gpus == 0)
         self.device = self.accelerator.device
         self.dtype = autocast_dtype(config.precision, self.device)
         self.model, self.config = model, config
+        self.steps = steps
         self.step = self.epoch = 0
 
     @property
@@ -142,14 +152,15 @@ def train(
     seed_everything(seed)
     if config.lora is not None:
         attach(model, config.lora, seed)
-    context = Context(model, config, gpus)
-    model.to(context.device)
-    optimizer = make_optimizer(model, config)
     per_epoch = math.ceil(rows / config.batch_size)
     steps, warmup = config.epochs * per_epoch, round(config.warmup_epochs * per_epoch)
+    context = Context(model, config, gpus, steps)
+    model.to(context.device)
+    optimizer = make_optimizer(model, config)
     log.info("%d rows, %d epochs of %d steps, %d processes", rows, config.epochs, per_epoch, context.world)
     entries: list[dict] = []
     quiet = not sys.stderr.isatty() or context.rank > 0
+    task.begin(context)
     with tqdm(total=steps, unit="step", disable=quiet) as bar:
         _observe(model, context, 0, at_epoch)
         for epoch in range(config.epochs):
@@ -197,11 +208,16 @@ def _observe(model: PreTrainedModel, context: Context, epochs: int, at_epoch) ->
 def _finish_gradients(model: PreTrainedModel, context: Context) -> float:
     """Sum gradients over processes, clip, and return their norm before clipping."""
     parameters = [p for p in model.parameters() if p.requires_grad]
+    sum_gradients(parameters, context)
+    return float(torch.nn.utils.clip_grad_norm_(parameters, context.config.max_grad_norm))
+
+
+def sum_gradients(parameters: Iterable[torch.Tensor], context: Context) -> None:
+    """Give every process the gradients of the whole effective batch."""
     if context.world > 1:
         for p in parameters:
             # A process without rows in an epoch's last step has no gradient, but must take part in the sum.
             p.grad = context.accelerator.reduce(torch.zeros_like(p) if p.grad is None else p.grad, "sum")
-    return float(torch.nn.utils.clip_grad_norm_(parameters, context.config.max_grad_norm))
 
 
 def _require_finite(values: dict[str, float], norm: float, context: Context, steps: int) -> None:
@@ -229,6 +245,9 @@ class FineTuning:
 
     def __init__(self, examples: list[Example]):
         self.examples = examples
+
+    def begin(self, context: Context) -> None:
+        """Nothing depends on the run."""
 
     def backward(self, rows: np.ndarray, context: Context) -> dict[str, float]:
         count = context.total(sum(len(self.examples[row].answer) for row in rows))

@@ -1,4 +1,7 @@
-"""All weightings by name; the contract is in `lethe.methods.contract`. To add one: a file here and a line below."""
+"""All weightings by name; the contract is in `lethe.methods.contract`. To add one: a file here and a line below.
+
+What has no name is written out as score and scale (`lethe.weightings.scored`).
+"""
 
 from lethe.methods.contract import StaticWeighting, Weighting
 from lethe.weightings.confidence import Confidence
@@ -9,6 +12,9 @@ from lethe.weightings.random import Random
 from lethe.weightings.raw_entropy import RawEntropy
 from lethe.weightings.raw_spread import RawSpread
 from lethe.weightings.satimp import SatImp
+from lethe.weightings.scales import SCALES
+from lethe.weightings.scored import Scored
+from lethe.weightings.scores import SCORES
 from lethe.weightings.spacy_entities import SpacyEntities
 from lethe.weightings.spacy_nouns import SpacyNouns
 from lethe.weightings.spans import Spans
@@ -35,4 +41,4 @@ WEIGHTINGS: dict[str, type[Weighting]] = {
     "random": Random,
 }
 
-__all__ = ["WEIGHTINGS", "StaticWeighting", "Weighting"]
+__all__ = ["SCALES", "SCORES", "WEIGHTINGS", "Scored", "StaticWeighting", "Weighting"]

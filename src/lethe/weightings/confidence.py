@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Confidence(Weighting):
+class Confidence(Score):
     """ω = p^β, p the probability of the token under the current model."""
 
     information = ("gold-token confidence",)

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import TokenBatch
+from lethe.weightings.raw_entropy import RawEntropy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Entropy(Weighting):
-    """ω = n · H / Σ H within each sequence, so that Σ ω = n and the total strength is that of gradient ascent."""
+class Entropy(RawEntropy):
+    """ω = n · H / Σ H within each sequence, so that Σ ω = n and the total strength is that of gradient ascent.
 
-    information = ("predictive distribution",)
-    temperature: float = Field(1.0, gt=0, description="T of the softmax whose entropy is taken, without unit.")
-
-    def temperatures(self) -> tuple[float, ...]:
-        return (self.temperature,)
+    Short for `{score: {entropy: …}, scale: normalised}`.
+    """
 
     def weights(self, batch: TokenBatch) -> Tensor:
-        return batch.normalise(batch.entropy[self.temperature])
+        return batch.normalise(super().weights(batch))

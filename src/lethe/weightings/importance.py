@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Importance(Weighting):
+class Importance(Score):
     """ω = (1 − p)^β, p the probability of the token under the current model; not normalised, as by the authors."""
 
     information = ("gold-token confidence",)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class RawEntropy(Weighting):
+class RawEntropy(Score):
     """ω = H, the entropy (nats) of the prediction over the full vocabulary.
 
     `raw_spread` with `normalised_entropy` is the same in other units: H / ln V at a strength of λ ln V.

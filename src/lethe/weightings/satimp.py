@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SatImp(Weighting):
+class SatImp(Score):
     """ω = p^β₁ (1 − p)^β₂, p the probability of the token under the current model.
 
     Not normalised, as in the authors' code; with (5, 1) no weight exceeds 0.067, so `strength` needs tuning.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class TNPO(Weighting):
+class TNPO(Score):
     """ω = 2 p^β / (p^β + p₀^β), p₀ the token's probability under the starting model; 1 for each token at the start.
 
     Departs from the authors' code, which adds 1e-5 to the denominator: on p^β that small number makes ω rise with p

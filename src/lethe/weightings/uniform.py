@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Uniform(Weighting):
+class Uniform(Score):
     """ω = 1."""
 
     def weights(self, batch: TokenBatch) -> Tensor:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from lethe.methods.contract import TokenBatch, Weighting
+from lethe.methods.contract import Score, TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class WTNPO(Weighting):
+class WTNPO(Score):
     """ω = 2 p^(β+α) / (p^β + p₀^β), p₀ the token's probability under the starting model.
 
     As in `tnpo`, the authors' 1e-5 in the denominator is left out; not normalised.
