@@ -76,9 +76,9 @@ class MethodConfig(Section):
     sweep: dict[str, Annotated[list[SweepValue], Field(min_length=1), AfterValidator(_each_once)] | Range] = Field(
         {},
         description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
-        "`retain_strength` or `training.<key>` -> list, or range {low, high, log, step}; `weighting.form.temperature` or "
-        "`weighting.scale.share` go one part deeper. Every combination of lists is tried, or `selection.trials` of them; "
-        "`selection` picks one.",
+        "`retain_strength` or `training.<key>` -> list, or range {low, high, log, step}; `weighting.form.temperature` "
+        "or `weighting.scale.share` go one part deeper. Every combination of lists is tried, or `selection.trials` of "
+        "them; `selection` picks one.",
     )
 
     def kept(self) -> dict[str, str]:
