@@ -100,8 +100,8 @@ def test_schema_is_a_schema_and_takes_the_minimal_config():
         ("unlearn.lora", {"rnk": 3}),
         ("disturb", {"passes": 1}),
         ("selection.rule", "best"),
-        ("evaluation.epoch_suite", "quick"),
-        ("evaluation.epoch_limits", {"forget": 0}),
+        ("measure.suite", "quick"),
+        ("measure.during", {"forget": 0}),
         ("methods.ETW.sweep", {"strength": []}),
         ("methods.ETW.sweep", {"strength": 1.0}),
         ("methods.ETW.sweep", {"strength": [None]}),
@@ -186,7 +186,7 @@ def error(raw):
     [
         pytest.param("benchmarks", {}, ["benchmarks", "did you mean 'benchmark'?", "remove"], id="unknown key"),
         pytest.param("finetune.epoch", 3, ["finetune.epoch", "did you mean 'epochs'?"], id="unknown key in a section"),
-        pytest.param("evaluation.qqq", 3, ["evaluation.qqq", "known: precision"], id="unknown key like no other"),
+        pytest.param("measure.qqq", 3, ["measure.qqq", "known: precision"], id="unknown key like no other"),
         pytest.param(
             "benchmark.autors",
             9,
@@ -227,7 +227,15 @@ def error(raw):
         pytest.param(
             "unlearn.lora", {"targets": 3}, ["unlearn.lora.targets: ", "'all-linear'", "found 3"], id="targets"
         ),
-        pytest.param("disturb", {"pases": 3}, ["disturb.pases: ", "did you mean 'passes'?"], id="optional section"),
+        pytest.param(
+            "embedding_noise",
+            {"pases": 3},
+            ["embedding_noise.pases: ", "did you mean 'passes'?"],
+            id="optional section",
+        ),
+        pytest.param("disturb", {}, ["disturb: renamed to `embedding_noise`"], id="renamed"),
+        pytest.param("evaluation", {"min_k": 0.2}, ["evaluation: now two sections", "`measure`"], id="divided"),
+        pytest.param("compare", "Mine", ["compare: 'Mine' is not in `methods`", "GA"], id="compared with"),
         pytest.param("forms", ["varianc"], ["forms.0: ", "did you mean 'variance'?"], id="unknown form"),
         pytest.param(
             "forms",
@@ -330,11 +338,9 @@ def error(raw):
             "methods.NPO", {"weighting": "uniform"}, ["methods.NPO.objective", "missing; add it"], id="missing"
         ),
         pytest.param(
-            "evaluation.limits", {"retian": 3}, ["evaluation.limits.retian: ", "did you mean 'retain'?"], id="limit"
+            "measure.limits", {"retian": 3}, ["measure.limits.retian: ", "did you mean 'retain'?"], id="limit"
         ),
-        pytest.param(
-            "evaluation.epoch_limits", {"forget": 0}, ["evaluation.epoch_limits.forget: ", "found 0"], id="no rows"
-        ),
+        pytest.param("measure.during", {"forget": 0}, ["measure.during.forget: ", "found 0"], id="no rows"),
         pytest.param("splits", ["forget00"], ["splits.0: ", "found 'forget00'"], id="nothing to forget"),
     ],
 )
@@ -691,28 +697,68 @@ def test_forms_are_written_by_name_or_with_hyper_parameters():
 
 def test_nothing_extra_is_done_unless_asked_for():
     study = config.load(MINIMAL)
-    assert (study.disturb, study.refusals, study.forms) == (None, None, [])
-    assert study.evaluation.evaluate_every == 0
-    assert study.evaluation.epoch_suite == "cheap"
-    assert study.evaluation.epoch_limits == {}
-    assert study.selection == config.SelectionConfig(rule="lowest_aggregate", seed=1000)
-    assert not [name for name, method in study.methods.items() if method.sweep]
+    assert (study.embedding_noise, study.refusals, study.forms, study.compare) == (None, None, [], None)
+    assert study.measure.every == 0
+    assert study.measure.suite == "cheap"
+    assert study.measure.during == {}
+    assert study.selection == config.SelectionConfig(rule="lowest_aggregate", seed=1000, trials=None, suite="full")
+    assert not study.swept()
 
 
-def test_disturbed_passes_and_refusals_as_written():
-    assert config.load(changed("disturb", {})).disturb == config.DisturbConfig(passes=8, scale=0.1)
-    assert config.load(changed("disturb", {"passes": 2})).disturb.passes == 2
+def test_noise_and_refusals_as_written():
+    assert config.load(changed("embedding_noise", {})).embedding_noise == config.EmbeddingNoiseConfig(
+        passes=8, scale=0.1
+    )
+    assert config.load(changed("embedding_noise", {"passes": 2})).embedding_noise.passes == 2
     assert config.load(changed("refusals", "data/idontknow.jsonl")).refusals == "data/idontknow.jsonl"
     for wrong in ({"passes": 1}, {"scale": 0}):
-        assert f"disturb.{next(iter(wrong))}: " in error(changed("disturb", wrong))
+        assert f"embedding_noise.{next(iter(wrong))}: " in error(changed("embedding_noise", wrong))
 
 
 def test_looks_during_training_as_written():
-    raw = changed("evaluation", {"evaluate_every": 3, "epoch_suite": "full", "epoch_limits": {"forget": 5}})
-    evaluation = config.load(raw).evaluation
-    assert (evaluation.evaluate_every, evaluation.epoch_suite, evaluation.epoch_limits) == (3, "full", {"forget": 5})
-    assert "evaluation.evaluate_every: " in error(changed("evaluation.evaluate_every", -1))
-    assert "evaluation.epoch_suite: " in error(changed("evaluation.epoch_suite", "quick"))
+    measure = config.load(changed("measure", {"every": 3, "suite": "full", "during": {"forget": 5}})).measure
+    assert (measure.every, measure.suite, measure.during) == (3, "full", {"forget": 5})
+    assert "measure.every: " in error(changed("measure.every", -1))
+    assert "measure.suite: " in error(changed("measure.suite", "quick"))
+
+
+# --- ranges -------------------------------------------------------------------------------------------------
+
+
+def swept(sweep: dict, trials: int | None = None) -> dict:
+    raw = changed("methods.GA", {**MINIMAL["methods"]["GA"], "weighting": "entropy", "sweep": sweep})
+    return raw | {"selection": {"trials": trials}}
+
+
+def test_a_range_needs_a_number_of_trials():
+    raw = swept({"strength": {"low": 0.1, "high": 1.0, "log": True}})
+    assert "methods.GA.sweep.strength: a range needs `selection.trials`" in error(raw)
+    study = config.load(swept({"strength": {"low": 0.1, "high": 1.0, "log": True}}, trials=7))
+    assert study.tried("GA") == 7
+    assert study.swept() == ["GA"]
+
+
+def test_a_range_of_the_weighting_needs_a_step_and_the_token_table_holds_it():
+    wide = {"weighting.temperature": {"low": 1.0, "high": 2.0}}
+    assert "methods.GA.sweep.weighting.temperature: a range of the weighting needs a `step`" in error(swept(wide, 3))
+    stepped = {"weighting.temperature": {"low": 1.0, "high": 2.0, "step": 0.25}}
+    assert set(config.load(swept(stepped, 3)).all_temperatures()) >= {1.0, 1.25, 1.5, 1.75, 2.0}
+
+
+@pytest.mark.parametrize(
+    ("range_", "part"),
+    [
+        ({"low": 1.0, "high": 1.0}, "`low` must be below `high`"),
+        ({"low": 0.0, "high": 1.0, "log": True}, "above 0"),
+        ({"low": 0.1, "high": 1.0, "log": True, "step": 0.1}, "no `step`"),
+    ],
+)
+def test_a_range_that_is_none(range_, part):
+    assert part in error(swept({"strength": range_}, 3))
+
+
+def test_a_value_outside_the_parts_bounds_is_found_at_the_end_of_a_range():
+    assert "strength" in error(swept({"strength": {"low": -1.0, "high": 1.0}}, 3))
 
 
 def test_config_cannot_be_changed_afterwards():

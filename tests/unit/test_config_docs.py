@@ -61,7 +61,7 @@ def test_places_of_sections():
     assert set(names["TrainingConfig"]) == {"finetune", "unlearn", "models.<name>.training"}
     assert set(names["LoraConfig"]) == {"finetune.lora", "unlearn.lora", "models.<name>.training.lora"}
     assert names["CheckpointConfig"] == ["models.<name>.full", "models.<name>.retain.<name>"]
-    assert names["DisturbConfig"] == ["disturb"]
+    assert names["EmbeddingNoiseConfig"] == ["embedding_noise"]
 
 
 def test_type_default_and_meaning_of_known_keys():
@@ -73,7 +73,7 @@ def test_type_default_and_meaning_of_known_keys():
     fictional = rows(text, "`benchmark` with `name: fictional`")
     assert fictional["facts"][:2] == ["integer ≥ 2, ≤ 12", "`10`"]
     assert fictional["facts"][2] == FictionalConfig.model_fields["facts"].description
-    evaluation = rows(text, "`evaluation`")
+    evaluation = rows(text, "`evaluate`")
     assert evaluation["min_k"][:2] == ["number > 0, ≤ 1", "`0.4`"]
     assert evaluation["ou_compat"][:2] == ["boolean", "`false`"]
     assert rows(text, "`benchmark` with `name: tofu`")["path"][:2] == ["text or null", "`null`"]
@@ -114,11 +114,11 @@ def test_parts_that_share_a_file_do_not_repeat_what_it_says():
 def test_sections_that_are_optional_or_searched():
     text = tables()
     top = rows(text, "Top level")
-    assert top["disturb"][:2] == ["section or null", "`null`"]
+    assert top["embedding_noise"][:2] == ["section or null", "`null`"]
     assert top["forms"][0] == "list, each: name or `{name: {key: value}}`"
     assert top["selection"][:2] == ["section", "the section's"]
     methods = rows(text, "`methods.<name>`")
-    assert methods["sweep"][:2] == ["map of names, each: non-empty list, each: number, text, boolean", "`{}`"]
+    assert methods["sweep"][:2] == ["map of names, each: non-empty list, each: number, text, boolean or section", "`{}`"]
     assert "rank" in rows(text, "`finetune.lora`, `unlearn.lora`, `models.<name>.training.lora`")
     assert "repository" in rows(text, "`models.<name>.full`, `models.<name>.retain.<name>`")
     assert rows(text, "`models.<name>` with `source: checkpoints`")["full"][:2] == ["section", "required"]

@@ -224,7 +224,7 @@ def test_rows_are_those_of_the_token_table(encoder, rows, found):
 
 
 def test_script_adds_the_column(tmp_path, records, rows, tiny, sharp, encoder, found, monkeypatch):
-    script = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / "disturb.py"
+    script = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / "embedding_noise.py"
     save(sharp, tiny[1], tmp_path / "model")
     write_records(tmp_path / "records.parquet", records)
     table = token_table(encoder, rows)
@@ -235,7 +235,7 @@ def test_script_adds_the_column(tmp_path, records, rows, tiny, sharp, encoder, f
         ),
         output=[tmp_path / "out.parquet"],
         params=types.SimpleNamespace(
-            passes=PASSES, scale=SCALE, seed=SEED, prompt=PromptConfig().model_dump(), precision="float32"
+            noise={"passes": PASSES, "scale": SCALE}, seed=SEED, prompt=PromptConfig().model_dump(), precision="float32"
         ),
         wildcards=types.SimpleNamespace(split="forget10"),
         resources=types.SimpleNamespace(gpu=0),
@@ -243,8 +243,7 @@ def test_script_adds_the_column(tmp_path, records, rows, tiny, sharp, encoder, f
         config={},
         log=[],
     )
-    for name in ("setup", "limit_threads"):
-        monkeypatch.setattr(f"lethe.script.{name}", lambda *_: None)
+    monkeypatch.setattr("lethe.script.setup", lambda *_: None)
     monkeypatch.setattr("lethe.provenance.provenance", lambda _: {})
     runpy.run_path(str(script), {"snakemake": snakemake})
     result = read_table(tmp_path / "out.parquet")

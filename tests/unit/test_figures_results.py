@@ -646,7 +646,7 @@ def test_a_substitute_utility_is_counted_against_the_full_model_of_its_split():
     there = here.assign(split="forget01", utility_teacher_forced=here["utility_teacher_forced"].replace(0.7, 0.9))
     judged = trajectories.by_substitute(pd.concat([here, there]), "utility_teacher_forced")
     assert judged.query("epoch > 0")["delta_mu"].tolist() == pytest.approx([10, 30])
-    with pytest.raises(InputError, match=r"'1B', split 'forget10' has no row with method 'full'.*`trajectory`"):
+    with pytest.raises(InputError, match=r"'1B', split 'forget10' has no row with method 'full'.*add it"):
         trajectories.best_epochs(here[here["method"] != "full"], "utility_teacher_forced")
 
 

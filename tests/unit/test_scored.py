@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lethe.tables.forms import form_of
+from lethe.tables.etw_tab_forms import form_of
 from pydantic import ValidationError
 
 from lethe import config
