@@ -238,7 +238,7 @@ def lethe(problem: Problem, name: str) -> Pass:
     model = problem.perturbed(start)
     del start
     task = Unlearning(method, forget, retain, table, SEED, problem.hidden, starting)
-    context = Context(model, problem.training(), seed=SEED, gpus=int(problem.device.type == "cuda"))
+    context = Context(model, problem.training(), gpus=int(problem.device.type == "cuda"))
     task.begin(context)
     held = [tensor for reference in kept.values() for tensor in (*reference.hidden.values(), reference.head)]
     held = [tensor for tensor in held if tensor is not None]

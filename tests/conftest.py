@@ -13,10 +13,10 @@ from matplotlib.text import Text
 from lethe.benchmarks.fictional import fictional
 from lethe.benchmarks.records import select
 from lethe.config import FictionalConfig, GoldLabels, PromptConfig, ScratchConfig
-from lethe.labels import annotate
 from lethe.methods.contract import TokenBatch, Weigher
 from lethe.models.prompts import Encoder
 from lethe.models.sources import context_length, scratch
+from lethe.tokens.annotate import annotate
 from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
 

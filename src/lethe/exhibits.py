@@ -89,7 +89,7 @@ def _by_epoch(study: "Study") -> bool:
     return study.measure.every > 0
 
 
-_AUC = ("labels", "methods", "temperatures", "forms", "bootstrap", "cluster", "eos", "seed")
+_AUC = ("labels", "temperatures", "forms", "bootstrap", "cluster", "eos", "seed")
 _EXHIBITS = (
     Exhibit(
         "main",
@@ -157,7 +157,7 @@ _EXHIBITS = (
         TOKENS,
         per="split",
         reads=("tokens",),
-        settings=_AUC,
+        settings=(*_AUC, "methods"),
     ),
     Exhibit(
         "agreement",

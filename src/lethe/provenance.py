@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lethe.io import read_json, sha256
+
 PACKAGES = (
     "accelerate",
     "datasets",
@@ -45,6 +47,27 @@ def provenance(config: Mapping) -> dict:
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES} | _installed(MODEL_PACKAGES),
         "config": json.loads(canonical),
+    }
+
+
+def of_study(
+    config: Mapping, resolved: Mapping, benchmark: str | Path, labels: Iterable[str], models: Iterable[str]
+) -> dict:
+    """Everything that a finished study records of where it comes from.
+
+    Args:
+        config: as Snakemake has it.
+        resolved: the same with all defaults.
+        benchmark: source.json of `prepare`.
+        labels: files of label sources.
+        models: base/<model>/source.json, checkpoint/<model>/<data>/source.json.
+    """
+    return {
+        **provenance(config),
+        "resolved_config": resolved,
+        "benchmark": read_json(benchmark),
+        "label_files": {path: sha256(path) for path in labels},
+        "models": {"/".join(Path(path).parent.parts[3:]): read_json(path) for path in models},
     }
 
 

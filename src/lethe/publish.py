@@ -10,15 +10,11 @@ import sys
 from pathlib import Path
 
 from lethe.errors import InputError
+from lethe.exhibits import EXHIBITS
 
-PATTERNS = (
-    "etw_*/**/*.csv",
-    "etw_*/**/*.md",
-    "etw_*/**/*.png",
-    "training/**/*.png",
-    "check/check.md",
-    "provenance/provenance.json",
-)
+SUFFIXES = ("csv", "md", "png")
+NEEDED = ("main/main.csv", "check/check.md", "provenance/provenance.json")
+"""In every finished study; which of the other exhibits it has depends on its config."""
 
 
 def publish(results: str | Path, target: str | Path) -> list[Path]:
@@ -28,17 +24,18 @@ def publish(results: str | Path, target: str | Path) -> list[Path]:
         InputError: if the study is not finished, naming what is missing.
     """
     results, target = Path(results), Path(target)
+    for name in NEEDED:
+        if not (results / name).exists():
+            raise InputError(f"{results}: there is no {name}; finish the study first.")
+    names = {Path(name): Path(name).name for name in ("check/check.md", "provenance/provenance.json")}
+    for exhibit in EXHIBITS.values():
+        for suffix in SUFFIXES:
+            for path in sorted((results / exhibit.name).glob(f"**/*.{suffix}")):
+                place = path.relative_to(results)
+                # What is made once for a study is called like its folder.
+                names[place] = path.name if exhibit.per == "study" else "-".join(place.parts)
     target.mkdir(parents=True, exist_ok=True)
-    written = []
-    for pattern in PATTERNS:
-        found = sorted(results.glob(pattern))
-        if not found:
-            raise InputError(f"{results}: nothing matches {pattern}; finish the study first.")
-        for path in found:
-            folder, *rest = path.relative_to(results).parts
-            name = "-".join([folder, *rest]) if folder not in ("check", "provenance") else path.name
-            written.append(Path(shutil.copyfile(path, target / name)))
-    return written
+    return [Path(shutil.copyfile(results / place, target / name)) for place, name in names.items()]
 
 
 if __name__ == "__main__":

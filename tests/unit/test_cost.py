@@ -1,10 +1,14 @@
 """Cost per step: medians without the warm-up, relative to a baseline, by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from lethe.tables.cost import cost_table, layout
+from lethe.provenance import STAMP
+from lethe.tables.cost import cost_table, layout, make
+from lethe.target import Target
 
 
 def log(method: str, seed: int, seconds: list[float], peak: list[float], model: str = "m") -> pd.DataFrame:
@@ -85,3 +89,18 @@ def test_runs_of_two_steps_have_no_time_per_step_and_are_counted():
 
 def test_a_missing_baseline_leaves_ratios_undefined(logs):
     assert cost_table(logs, "NPO")[["relative_seconds", "relative_peak"]].isna().all(axis=None)
+
+
+def test_logs_belong_to_the_places_in_their_order(tmp_path):
+    paths = []
+    for number, place in enumerate(("one/forget01", "one/forget10", "two/forget01")):
+        for run in ("GA/seed0", "ETW/seed0"):
+            path = tmp_path / place / run / "log.parquet"
+            path.parent.mkdir(parents=True)
+            pd.DataFrame({"step": range(4), "seconds": float(number), "peak_mib": 1.0}).to_parquet(path)
+            paths.append(path)
+    places = [("one", "forget01"), ("one", "forget10"), ("two", "forget01")]
+    settings = SimpleNamespace(places=places, runs_per_place=2, baseline="GA")
+    make(SimpleNamespace(logs=paths), settings, Target({"": tmp_path / "cost"}, dict.fromkeys(STAMP, "x")))
+    written = pd.read_csv(tmp_path / "cost.csv").set_index(["model", "split", "method"])
+    assert [written.loc[(*place, "ETW"), "seconds_per_step"] for place in places] == [0, 1, 2]

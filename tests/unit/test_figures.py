@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from lethe.analysis.auc import auc_table
 from lethe.errors import InputError
-from lethe.figures import etw_fig2, etw_fig3, etw_fig4, etw_fig6, style, token_text, training
+from lethe.figures import etw_fig2, etw_fig3, heatmap, style, token_text, tradeoff, training
 from lethe.tables.correlation import correlation_table
 
 METHODS = ["GA", "WGA", "SCN", "ETW", "Mine"]
@@ -122,8 +122,8 @@ def figures(tokens, runs) -> dict[str, Figure]:
     return {
         "fig2": etw_fig2.draw(tables, ["gold", "gpt"], METHODS, correlations),
         "fig3": etw_fig3.draw(tokens, METHODS, "gold"),
-        "fig4": etw_fig4.draw(tokens, ["full-0000", "full-0001"], METHODS, "gpt", {"full-0000": "Who is it?"}),
-        "fig6": etw_fig6.draw(runs, METHODS),
+        "fig4": heatmap.draw(tokens, ["full-0000", "full-0001"], METHODS, "gpt", {"full-0000": "Who is it?"}),
+        "fig6": tradeoff.draw(runs, METHODS),
         "training": training.draw(logs(), METHODS),
     }
 
@@ -279,7 +279,7 @@ def test_fig4_has_the_annotation_and_a_row_per_method_for_each_line(figures, tok
 @pytest.mark.parametrize("label", ["gpt", "keywords_raw", "a_label_source_with_quite_a_long_name"])
 def test_fig4_key_says_what_shades_are_relative_to_and_nothing_overlaps(tokens, label):
     table = tokens.rename(columns={"informative_gpt": f"informative_{label}"}) if label != "gpt" else tokens
-    figure = etw_fig4.draw(table, ["full-0000"], ["ETW"], label)
+    figure = heatmap.draw(table, ["full-0000"], ["ETW"], label)
     names = [f"informative ({label})", "no label", "weight / largest weight of the row"]
     boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text() in names]
     assert len(boxes) == 3
@@ -323,16 +323,16 @@ def test_fig4_shades_are_relative_to_the_sequence_and_labels_may_be_unknown(toke
 
 def test_fig4_dollar_signs_are_text_and_white_space_is_seen(tokens):
     odd = tokens[tokens["sample"] == "full-0000"].head(4).assign(text=["$x_1$", "\n", "  ", " $"])
-    page = panels(etw_fig4.draw(odd, ["full-0000"], ["ETW"], "gold"))[0]
+    page = panels(heatmap.draw(odd, ["full-0000"], ["ETW"], "gold"))[0]
     assert {"$x_1$", "↵", "␣", "$"} <= {text.get_text() for text in page.texts}
     assert not any(text.get_parse_math() for text in page.texts)
 
 
 def test_fig4_names_an_unknown_sample(tokens):
     with pytest.raises(InputError, match="full-9999"):
-        etw_fig4.draw(tokens, ["full-9999"], ["ETW"], "gold")
+        heatmap.draw(tokens, ["full-9999"], ["ETW"], "gold")
     with pytest.raises(InputError, match="weight_No"):
-        etw_fig4.html(tokens, ["full-0000"], ["No"], "gold", {})
+        heatmap.html(tokens, ["full-0000"], ["No"], "gold", {})
 
 
 class Page(HTMLParser):
@@ -357,7 +357,7 @@ def test_html_escapes_everything_that_comes_from_data(tokens):
     table["text"] = [evil, *table["text"].iloc[1:]]
     table[f"weight_{evil}"] = 1.0
     table[f"informative_{evil}"] = table["informative_gold"]
-    html = etw_fig4.html(table, [evil], [evil], evil, {evil: evil})
+    html = heatmap.html(table, [evil], [evil], evil, {evil: evil})
     page = Page(html)
     assert "<script" not in html
     assert "script" not in page.tags
@@ -367,7 +367,7 @@ def test_html_escapes_everything_that_comes_from_data(tokens):
 
 
 def test_html_hover_gives_weight_log_probability_and_entropy(tokens):
-    html = etw_fig4.html(tokens, ["full-0000"], ["ETW", "GA"], "gold", {"full-0000": "Who is it?"})
+    html = heatmap.html(tokens, ["full-0000"], ["ETW", "GA"], "gold", {"full-0000": "Who is it?"})
     page = Page(html)
     token = tokens[tokens["sample"] == "full-0000"].iloc[0]
     assert page.titles[0] == (
@@ -427,7 +427,7 @@ def test_fig6_enlarges_the_run_with_the_lowest_aggregate(figures, runs):
 
 
 def test_fig6_best_run_is_that_of_the_studys_rule(runs):
-    axes = panels(etw_fig6.draw(runs, METHODS, rule="lowest_neg_log10_fq"))[0]
+    axes = panels(tradeoff.draw(runs, METHODS, rule="lowest_neg_log10_fq"))[0]
     group = runs[(runs["model"] == "1B") & (runs["split"] == "forget01")]
     group = group[group["method"].isin(METHODS)].groupby("method")
     by_rule, by_default = (runs.loc[group[column].idxmin()] for column in ("neg_log10_fq", "aggregate"))
@@ -439,7 +439,7 @@ def test_fig6_best_run_is_that_of_the_studys_rule(runs):
 
 def test_fig6_legend_names_the_rule(figures, runs):
     assert "lowest Agg., unless another loses no utility" in figures["fig6"].legends[0].get_title().get_text()
-    other = etw_fig6.draw(runs, METHODS, rule="highest_utility_among_forgotten")
+    other = tradeoff.draw(runs, METHODS, rule="highest_utility_among_forgotten")
     title = other.legends[0].get_title().get_text()
     assert "highest utility with p > 0.05" in title
     assert "Agg." not in title
@@ -447,12 +447,12 @@ def test_fig6_legend_names_the_rule(figures, runs):
 
 def test_fig6_forget_quality_over_hundreds_of_decades_stays_legible(runs):
     far = runs.assign(neg_log10_fq=runs["neg_log10_fq"].where(runs["method"] != "GA", 230.0))
-    assert {a.get_yscale() for a in panels(etw_fig6.draw(far))} == {"symlog"}
-    assert {a.get_yscale() for a in panels(etw_fig6.draw(runs))} == {"linear"}
+    assert {a.get_yscale() for a in panels(tradeoff.draw(far))} == {"symlog"}
+    assert {a.get_yscale() for a in panels(tradeoff.draw(runs))} == {"linear"}
 
 
 def test_fig6_draws_even_if_nothing_is_defined(runs):
-    figure = etw_fig6.draw(runs.assign(neg_log10_fq=np.nan))
+    figure = tradeoff.draw(runs.assign(neg_log10_fq=np.nan))
     assert sum("15 of 15 runs undefined" in text for text in texts(figure)) == 4
     lines = curves(panels(figure)[0])
     assert lines["full"].get_xdata()[0] == 0.60  # the utility there was to keep
@@ -461,7 +461,7 @@ def test_fig6_draws_even_if_nothing_is_defined(runs):
 def test_fig6_does_not_confuse_runs_with_a_repeated_index(runs):
     one = runs[runs["split"] == "forget01"]
     split = pd.concat([group.reset_index(drop=True) for _, group in one.groupby("method", sort=False)])
-    sizes = sorted(line.get_markersize() for line in panels(etw_fig6.draw(split, METHODS))[0].lines)
+    sizes = sorted(line.get_markersize() for line in panels(tradeoff.draw(split, METHODS))[0].lines)
     assert sizes.count(8.5) == len(METHODS)
 
 
@@ -477,7 +477,7 @@ def searched(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chosen(figures, runs):
-    figure = etw_fig6.draw(runs, METHODS, searched(runs))
+    figure = tradeoff.draw(runs, METHODS, searched(runs))
     for axes, before in zip(panels(figure), panels(figures["fig6"]), strict=True):
         tried = [line for line in axes.lines if line.get_label() == "_tried ETW"]
         assert [line.get_xydata()[0].tolist() for line in tried] == [[0.5, 3], [0.515625, 2], [0.53125, 1]]
@@ -497,20 +497,20 @@ def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chos
 
 def test_fig6_without_a_search_may_be_given_an_empty_table(figures, runs):
     empty = searched(runs).iloc[:0]
-    assert len(panels(etw_fig6.draw(runs, METHODS, empty))[0].lines) == len(panels(figures["fig6"])[0].lines)
+    assert len(panels(tradeoff.draw(runs, METHODS, empty))[0].lines) == len(panels(figures["fig6"])[0].lines)
     with pytest.raises(InputError, match="chosen"):
-        etw_fig6.draw(runs, METHODS, searched(runs).drop(columns="chosen"))
+        tradeoff.draw(runs, METHODS, searched(runs).drop(columns="chosen"))
 
 
 def test_fig6_names_only_some_of_many_methods_whose_runs_are_undefined(runs):
     lost = runs[~runs["method"].isin(["full", "retain"])].assign(neg_log10_fq=np.nan)
-    note = " ".join(text.get_text() for text in panels(etw_fig6.draw(lost, METHODS))[0].texts)
+    note = " ".join(text.get_text() for text in panels(tradeoff.draw(lost, METHODS))[0].texts)
     assert note.replace("\n", " ") == "15 of 15 runs undefined (GA 3, WGA 3, SCN 3 and 2 other methods)"
 
 
 def test_fig6_squeezes_the_range_below_which_models_have_collapsed(figures, runs):
     collapsed = runs.assign(model_utility=runs["model_utility"].mask(runs["method"] == "GA", 0.01))
-    figure = etw_fig6.draw(collapsed, METHODS)
+    figure = tradeoff.draw(collapsed, METHODS)
     axes = panels(figure)[0]
     assert axes.get_xscale() == "function"
     (bend,) = curves(axes)["_bend"].get_xdata()[:1]

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from lethe.errors import InputError
 from lethe.figures import etw_forms, style
-from lethe.figures.tradeoff import PASS_HEIGHT
+from lethe.figures.plane import PASS_HEIGHT
 
 METHODS = ["GA", "GradDiff", "ETW", "Margin", "TopK", "Variance"]
 REFERENCE = ["GradDiff"]

@@ -1,5 +1,6 @@
 """Next-token distributions and entropy bounds: numbers first, then what the figures show."""
 
+import copy
 import math
 
 import numpy as np
@@ -14,11 +15,13 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from lethe.analysis import bounds
-from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens, token_text
+from lethe.analysis.next_tokens import next_tokens, token_text
+from lethe.analysis.token_choice import choose_positions, choose_record, choose_sample
 from lethe.benchmarks.records import select
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
 from lethe.io import write_json
+from lethe.models.states import hidden_states
 
 TEMPERATURES = [0.5, 2.0]
 
@@ -303,6 +306,20 @@ def test_next_tokens_under_autocast(distribution, sharp, encoder, record):
     assert not (same == 1).all()  # the body did run in bf16
 
 
+def test_a_certain_word_of_a_wide_vocabulary_keeps_its_entropy(sharp, encoder, record):
+    """With torch's own log-softmax its third digit is wrong: the word's 1 swallows the others' small shares."""
+    example = encoder.example(record.id, record.question, record.answer)
+    hidden, _ = hidden_states(sharp, torch.tensor([[*example.prompt, *example.answer]]))
+    last = hidden[0, -2].detach()
+    wide = copy.deepcopy(sharp)
+    wide.lm_head = torch.nn.Linear(len(last), 50_000, bias=False)
+    wide.lm_head.weight.data.zero_()
+    wide.lm_head.weight.data[7] = 20 * last / last.square().sum()
+    log_p = (last.double() @ wide.lm_head.weight.double().T).log_softmax(-1)
+    (found,) = next_tokens(wide, encoder, record, 1).groupby("position")["entropy"].first().iloc[-1:]
+    assert found == pytest.approx(-(log_p.exp() @ log_p).item(), rel=1e-5)
+
+
 def test_token_texts_keep_spaces_and_name_pieces_of_characters(encoder):
     tokenizer = encoder.tokenizer
     space = tokenizer.convert_tokens_to_ids("Ġ")
@@ -325,6 +342,14 @@ def test_sample_is_the_first_wanted_of_the_split_or_the_first_with_both_kinds(to
     assert choose_sample(tokens.assign(informative_gold=plain), [], "gold") == "full-0001"
     with pytest.raises(InputError, match=r"labels 'gold'.*figures\.label"):
         choose_sample(tokens.assign(informative_gold=False), ["full-9999"], "gold")
+
+
+def test_the_record_shown_is_of_the_study(scored, records, record):
+    assert choose_record(scored, records, [], "gold") == record
+    other = select(records, "full", "forget10")[1]
+    assert choose_record(scored, records, [other.id], "gold") == other
+    with pytest.raises(InputError, match=r"full-9999.*no forget split"):
+        choose_record(scored, records, ["full-9999"], "gold")
 
 
 def answer(entropy, informative, eos=None) -> pd.DataFrame:

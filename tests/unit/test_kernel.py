@@ -520,6 +520,16 @@ def test_spread_of_a_flat_prediction_is_clamped():
     torch.testing.assert_close(scores.mean_logprob, torch.full((2,), -4.8121844))  # −ln 123
 
 
+def test_spread_of_a_nearly_flat_prediction():
+    """A difference of Σ p (log p)² ≈ 117 and μ² is right to about 1e-5, a variance of 1e-4 to a tenth."""
+    hidden, head = torch.ones(1, 1), 0.01 * torch.randn(50_000, 1, generator=torch.Generator().manual_seed(0))
+    log_p = head.double().T.log_softmax(-1)
+    mean = (log_p.exp() * log_p).sum(-1, keepdim=True)
+    expected = (log_p.exp() * (log_p - mean).square()).sum(-1).sqrt()
+    std = token_scores(hidden, head, torch.tensor([0])).std_logprob
+    torch.testing.assert_close(std.double(), expected, rtol=1e-4, atol=0)
+
+
 def test_scores_of_nothing():
     hidden, head, _ = inputs()
     scores = token_scores(hidden[:0], head, torch.empty(0, dtype=torch.long), (2.0,))

@@ -13,11 +13,12 @@ from lethe.benchmarks.records import Record, select
 from lethe.benchmarks.tofu import tofu
 from lethe.config import GoldLabels, KeywordLabels, SpacyLabels, SpanFileLabels, TofuConfig
 from lethe.errors import InputError
-from lethe.labels import LABELS, annotate
+from lethe.labels import LABELS
 from lethe.labels.align import informative
 from lethe.labels.keywords import align, by_record, raw_rule, read_keywords, segment
 from lethe.labels.spacy import word_spans
 from lethe.labels.span_file import read_spans
+from lethe.tokens.annotate import annotate
 
 SHARED = Path(os.environ.get("LETHE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 SPANS = SHARED / "data" / "spans"

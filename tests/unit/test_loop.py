@@ -133,7 +133,7 @@ def test_padding_does_not_reach_the_loss(tiny, examples):
 
 
 def test_micro_batches_hold_every_row_once_sorted_by_length(tiny, examples):
-    context = Context(tiny[0], config(batch_size=8, micro_batch_size=3), 0, gpus=0)
+    context = Context(tiny[0], config(batch_size=8, micro_batch_size=3), gpus=0)
     rows = np.arange(8)
     parts = context.micro_batches(examples, rows)
     assert [len(part) for part in parts] == [3, 3, 2]
@@ -164,7 +164,7 @@ def test_gradient_is_that_of_the_mean_over_all_tokens(tiny, examples, micro_batc
     loss = mean_loss(reference, examples)
     loss.backward()
     model = copy.deepcopy(tiny[0])
-    context = Context(model, config(batch_size=12, micro_batch_size=micro_batch_size), 0, gpus=0)
+    context = Context(model, config(batch_size=12, micro_batch_size=micro_batch_size), gpus=0)
     values = FineTuning(examples).backward(np.arange(12), context)
     assert values["loss"] == pytest.approx(loss.item(), rel=1e-5)
     for found, expected in zip(model.parameters(), reference.parameters(), strict=True):
@@ -420,7 +420,7 @@ def test_looking_changes_nothing(tiny, examples):
 
 
 def test_a_run_is_shared_out_among_the_processes(tiny, monkeypatch):
-    context = Context(tiny[0], config(), 0, gpus=0)
+    context = Context(tiny[0], config(), gpus=0)
     assert context.share(5).tolist() == [0, 1, 2, 3, 4]
     assert context.gather([1, 2]) == [1, 2]
     monkeypatch.setattr(Context, "world", 3)

@@ -3,10 +3,13 @@
 import copy
 import importlib.util
 import math
+import shutil
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
     CohereConfig,
@@ -24,6 +27,8 @@ from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, Scra
 from lethe.errors import InputError
 from lethe.models import sources as models
 from lethe.models import states
+from lethe.models.prompts import Encoder
+from lethe.models.ready import ready
 
 SIZES = {
     "vocab_size": 64,
@@ -243,6 +248,105 @@ def test_failing_save_leaves_the_older_model(tiny, tmp_path, monkeypatch):
         models.save(changed, broken, tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def stored(request, made, tmp_path_factory):
+    """(folder, model): a saved model of two layers, its head tied to the embeddings or not."""
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 2}, tie_word_embeddings=request.param))
+    folder = tmp_path_factory.mktemp("stored") / "model"
+    models.save(model, made[1], folder)
+    return folder, model
+
+
+def rewritten(stored, tmp_path, change):
+    """A copy of the stored folder whose tensors went through `change`, in place."""
+    shutil.copytree(stored[0], tmp_path / "model")
+    tensors = load_file(tmp_path / "model" / "model.safetensors")
+    change(tensors)
+    save_file(tensors, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    return tmp_path / "model"
+
+
+def test_whole_model_is_loaded_tied_or_not(stored):
+    folder, model = stored
+    tied = model.lm_head.weight is model.model.embed_tokens.weight
+    assert ("lm_head.weight" in load_file(folder / "model.safetensors")) == (not tied)
+    loaded, _ = models.load(folder)
+    assert (loaded.lm_head.weight is loaded.model.embed_tokens.weight) == tied
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], values, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.embed_tokens.weight", "model.norm.weight", "model.layers.1.mlp.up_proj.weight"]
+)
+def test_a_model_that_lacks_a_tensor_is_refused(stored, tmp_path, name):
+    """Transformers fills it with random numbers, and warns."""
+    folder = rewritten(stored, tmp_path, lambda tensors: tensors.pop(name))
+    if name == "model.embed_tokens.weight" and stored[1].config.tie_word_embeddings:
+        name = "lm_head.weight"  # what transformers calls the pair
+    with pytest.raises(InputError, match=rf"{folder}: .* they lack .*{name}.*\. Save or download the model again"):
+        models.load(folder)
+    with pytest.raises(InputError, match="they lack"):
+        models.obtain(FolderConfig(source="folder", path=str(folder)))
+
+
+def test_a_model_that_lacks_its_own_head_is_refused(made, tmp_path):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=False))
+    models.save(model, made[1], tmp_path / "whole")
+    folder = rewritten((tmp_path / "whole", model), tmp_path, lambda tensors: tensors.pop("lm_head.weight"))
+    with pytest.raises(InputError, match=r"they lack lm_head\.weight\."):
+        models.load(folder)
+
+
+def test_only_the_first_tensors_are_named(stored, tmp_path):
+    folder = rewritten(stored, tmp_path, lambda tensors: [tensors.pop(n) for n in list(tensors) if "layers.1" in n])
+    with pytest.raises(InputError, match=r"they lack (model\.layers\.1\.[a-z_.]*, ){2}\S* and 6 more\. Save"):
+        models.load(folder)
+
+
+def test_a_tensor_of_the_wrong_shape_is_refused(stored, tmp_path):
+    name = "model.layers.0.mlp.up_proj.weight"
+    folder = rewritten(stored, tmp_path, lambda tensors: tensors.update({name: torch.zeros(40, 32)}))
+    with pytest.raises(InputError, match=rf"{folder}: .* wrong shape of {name} \(\[40, 32\] for \[48, 32\]\)\. Save"):
+        models.load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.layers.2.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.bias"])
+def test_a_tensor_that_the_model_would_not_use_is_refused(stored, tmp_path, name):
+    folder = rewritten(stored, tmp_path, lambda tensors: tensors.update({name: torch.ones(32)}))
+    with pytest.raises(InputError, match=rf"{folder}: .* no place in the model for {name}\. Save"):
+        models.load(folder)
+
+
+def test_rotary_frequencies_of_older_checkpoints_do_no_harm(stored, tmp_path):
+    name = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    models.load(rewritten(stored, tmp_path, lambda tensors: tensors.update({name: torch.ones(8)})))
+
+
+def test_the_hubs_models_are_checked_too(stored, tmp_path, monkeypatch):
+    folder = rewritten(stored, tmp_path, lambda tensors: tensors.pop("model.norm.weight"))
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *arguments, **keywords: SimpleNamespace(sha="main"))
+    with pytest.raises(InputError, match=rf"^model {folder}: .* they lack model\.norm\.weight\."):
+        models.obtain(HubConfig(source="hub", repository=str(folder)))
+
+
+def test_a_folder_is_made_ready(tiny, tmp_path):
+    models.save(*tiny, tmp_path / "model")
+    prompt = PromptConfig(question="Q: ", max_length=500)
+    model, encoder, dtype = ready(tmp_path / "model", prompt, "bfloat16", 0)
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert {p.device for p in model.parameters()} == {torch.device("cpu")}
+    assert dtype is model.model.layers[0].mlp.up_proj.weight.dtype is torch.bfloat16
+    assert model.lm_head.weight.dtype is torch.float32
+    assert (encoder.config, encoder.max_length) == (prompt, 192)  # the model's, which is less
+    own = Encoder(tiny[1], prompt, 192)
+    assert encoder.example("a", "Who?", "She.") == own.example("a", "Who?", "She.")
+    assert ready(tmp_path / "model", prompt, "auto", 0).dtype is None
 
 
 # --- sources ----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def sets(records):
 
 
 def context(model, **changes) -> Context:
-    return Context(model, TrainingConfig(batch_size=4, **changes), SEED, gpus=0)
+    return Context(model, TrainingConfig(batch_size=4, **changes), gpus=0)
 
 
 class Spoken(Exception):

@@ -156,7 +156,8 @@ def task_of(method, kept, refusals, encoder, forget, retain, scored, **changes) 
 def test_a_step_can_be_made(objective, term, kept, refusals, sharp, encoder, forget, retain, scored):
     """At the starting model, comparing with the starting model gives what is known beforehand."""
     task = task_of(method(objective, term), kept, refusals, encoder, forget, retain, scored)
-    context = Context(sharp, TrainingConfig(batch_size=4), 0, gpus=0)
+    context = Context(sharp, TrainingConfig(batch_size=4), gpus=0)
+    task.begin(context)
     with torch.enable_grad():
         values = task.backward(np.arange(len(forget)), context)
     sharp.zero_grad(set_to_none=True)

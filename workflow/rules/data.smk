@@ -1,8 +1,8 @@
 # Benchmark -> records. With `base` and `checkpoint`, the only rules that may use the network.
 rule prepare:
     input:
-        files=BENCHMARK_FILES,
-        code=lib("benchmarks/records", "benchmarks/json_lines", *BENCHMARK_MODULES),
+        files=PLAN.files(PLAN.section("benchmark").get("path"), "*.json"),
+        code=PLAN.code("prepare", *PLAN.benchmark_code()),
     output:
         records="results/{study}/prepare/records.parquet",
         source="results/{study}/prepare/source.json",
@@ -12,7 +12,7 @@ rule prepare:
     conda:
         "../../environment.yml"
     params:
-        benchmark=section(STUDY.benchmark),
+        benchmark=PLAN.section("benchmark"),
         seed=STUDY.seed,
     script:
         "../scripts/prepare.py"
@@ -22,14 +22,9 @@ rule prepare:
 rule provenance:
     input:
         source="results/{study}/prepare/source.json",
-        models=expand("results/{{study}}/base/{model}/source.json", model=TRAINED)
-        + expand(
-            "results/{{study}}/checkpoint/{model}/{data}/source.json",
-            model=FETCHED,
-            data=["full", *RETAINS],
-        ),
-        labels=LABEL_FILES,
-        runs=expand(RUNS_TABLE, study=S, model=MODELS, split=SPLITS),
+        models=PLAN.model_sources(),
+        labels=PLAN.label_files(),
+        runs=PLAN.results("runs"),
     output:
         "results/{study}/provenance/provenance.json",
     log:
@@ -38,6 +33,6 @@ rule provenance:
     conda:
         "../../environment.yml"
     params:
-        study=section(STUDY),
+        study=STUDY.model_dump(mode="json"),
     script:
         "../scripts/provenance.py"

@@ -4,6 +4,7 @@ rule measure:
         records="results/{study}/prepare/records.parquet",
         model=measured_model,
         code=lib(
+            "models/ready",
             "models/device",
             "evaluation/measure",
             "evaluation/sets",

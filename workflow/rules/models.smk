@@ -2,14 +2,10 @@
 rule base:
     input:
         records="results/{study}/prepare/records.parquet",
-        files=model_files,
-        code=lib(
-            "models/sources",
-            "training/loop",
-            "models/states",
-            "methods/kernel",
-            "models/prompts",
+        files=lambda wildcards: PLAN.files(
+            PLAN.section("models")[wildcards.model].get("path")
         ),
+        code=PLAN.code("base"),
     output:
         model=directory("results/{study}/base/{model}/model"),
         source="results/{study}/base/{model}/source.json",
@@ -17,14 +13,14 @@ rule base:
         "results/{study}/logs/base/{model}.log",
     benchmark:
         "results/{study}/benchmarks/base/{model}.tsv"
-    localrule: NEEDS_NETWORK
+    localrule: PLAN.needs_network
     conda:
         "../../environment.yml"
     resources:
         gpu=1,
     params:
-        model=lambda wildcards: section(STUDY.models[wildcards.model]),
-        prompt=section(STUDY.prompt),
+        model=lambda wildcards: PLAN.section("models")[wildcards.model],
+        prompt=PLAN.section("prompt"),
         seed=STUDY.seed,
     script:
         "../scripts/base.py"
@@ -33,18 +29,20 @@ rule base:
 # Models that others have fine-tuned take the place of `finetune`.
 rule checkpoint:
     input:
-        files=checkpoint_files,
-        code=lib("models/sources"),
+        files=lambda wildcards: PLAN.files(
+            PLAN.checkpoint(wildcards.model, wildcards.data).get("path")
+        ),
+        code=PLAN.code("checkpoint"),
     output:
         model=directory("results/{study}/checkpoint/{model}/{data}/model"),
         source="results/{study}/checkpoint/{model}/{data}/source.json",
     log:
         "results/{study}/logs/checkpoint/{model}/{data}.log",
-    localrule: NEEDS_NETWORK
+    localrule: PLAN.needs_network
     conda:
         "../../environment.yml"
     params:
-        checkpoint=lambda wildcards: checkpoint_of(wildcards.model, wildcards.data),
+        checkpoint=lambda wildcards: PLAN.checkpoint(wildcards.model, wildcards.data),
     script:
         "../scripts/checkpoint.py"
 
@@ -53,18 +51,7 @@ rule finetune:
     input:
         records="results/{study}/prepare/records.parquet",
         model="results/{study}/base/{model}/model",
-        code=lib(
-            "models/device",
-            "models/sources",
-            "training/loop",
-            "models/states",
-            "methods/kernel",
-            "models/prompts",
-            "tokens/table",
-            "training/recorders",
-            "benchmarks/records",
-            *["models/lora"] * (STUDY.finetune.lora is not None),
-        ),
+        code=PLAN.code("finetune"),
     output:
         model=directory("results/{study}/finetune/{model}/{data}/model"),
         log="results/{study}/finetune/{model}/{data}/log.parquet",
@@ -78,11 +65,11 @@ rule finetune:
     resources:
         gpu=1,
     params:
-        training=section(STUDY.finetune),
-        rehearse=lambda wildcards: section(STUDY.models[wildcards.model]).get(
+        training=PLAN.section("finetune"),
+        rehearse=lambda wildcards: PLAN.section("models")[wildcards.model].get(
             "rehearse", False
         ),
-        prompt=section(STUDY.prompt),
+        prompt=PLAN.section("prompt"),
         seed=STUDY.seed,
         temperatures=lambda wildcards: (
             STUDY.finetune_temperatures if wildcards.data == "full" else []
@@ -96,28 +83,19 @@ rule finetune:
 rule reference:
     input:
         records="results/{study}/prepare/records.parquet",
-        model=starting_model,
-        code=lib(
-            "models/device",
-            "training/reference",
-            "models/states",
-            "models/sources",
-            "models/prompts",
-            "benchmarks/records",
-        ),
+        model=lambda wildcards: PLAN.folder(wildcards.model),
+        code=PLAN.code("reference"),
     output:
         "results/{study}/reference/{model}/{split}/{kept}.safetensors",
     log:
         "results/{study}/logs/reference/{model}/{split}/{kept}.log",
-    wildcard_constraints:
-        kept=r"forget|retain(-layer\d+)?",
     conda:
         "../../environment.yml"
     resources:
         gpu=1,
     params:
-        prompt=section(STUDY.prompt),
-        precision=STUDY.evaluation.precision,
+        prompt=PLAN.section("prompt"),
+        precision=STUDY.measure.precision,
     script:
         "../scripts/reference.py"
 
@@ -126,20 +104,9 @@ rule reference:
 rule refuse:
     input:
         records="results/{study}/prepare/records.parquet",
-        model=starting_model,
-        files=REFUSAL_FILES,
-        code=lib(
-            "models/device",
-            "evaluation/measure",
-            "models/sources",
-            "models/forward",
-            "models/states",
-            "methods/kernel",
-            "models/prompts",
-            "tokens/table",
-            "benchmarks/records",
-            "benchmarks/refusals",
-        ),
+        model=lambda wildcards: PLAN.folder(wildcards.model),
+        files=[STUDY.refusals] if STUDY.refusals else [],
+        code=PLAN.code("refuse"),
     output:
         "results/{study}/refuse/{model}/{split}.parquet",
     log:
@@ -150,8 +117,8 @@ rule refuse:
         gpu=1,
     params:
         lines=STUDY.refusals,
-        prompt=section(STUDY.prompt),
-        precision=STUDY.evaluation.precision,
+        prompt=PLAN.section("prompt"),
+        precision=STUDY.measure.precision,
         seed=STUDY.seed,
     script:
         "../scripts/refuse.py"

@@ -1,17 +1,20 @@
-# The token table of a forget split: stages add columns and never rows. `annotate` and `score` do not need each other.
+# The token table of a forget split: stages add columns and never rows.
+TABLE = "results/{study}/tokens/{model}/{split}.parquet"
+
+
 rule tokens:
     input:
         records="results/{study}/prepare/records.parquet",
-        model=tokenizer_folder,
-        code=lib("tokens/table", "models/prompts", "models/sources"),
+        model=lambda wildcards: PLAN.tokenizer_folder(wildcards.model),
+        code=PLAN.code("tokens"),
     output:
-        "results/{study}/tokens/{model}/{split}.parquet",
+        TABLE,
     log:
         "results/{study}/logs/tokens/{model}/{split}.log",
     conda:
         "../../environment.yml"
     params:
-        prompt=section(STUDY.prompt),
+        prompt=PLAN.section("prompt"),
     script:
         "../scripts/tokens.py"
 
@@ -19,13 +22,9 @@ rule tokens:
 rule annotate:
     input:
         records="results/{study}/prepare/records.parquet",
-        table="results/{study}/tokens/{model}/{split}.parquet",
-        files=LABEL_FILES,
-        code=lib(
-            "labels/__init__",
-            "labels/align",
-            *sorted({f"labels/{label.source}" for label in STUDY.labels.values()}),
-        ),
+        table=TABLE,
+        files=PLAN.label_files(),
+        code=PLAN.code("annotate", *PLAN.label_code()),
     output:
         "results/{study}/annotate/{model}/{split}.parquet",
     log:
@@ -33,7 +32,7 @@ rule annotate:
     conda:
         "../../environment.yml"
     params:
-        labels={name: section(label) for name, label in STUDY.labels.items()},
+        labels=PLAN.section("labels"),
     script:
         "../scripts/annotate.py"
 
@@ -41,19 +40,9 @@ rule annotate:
 rule score:
     input:
         records="results/{study}/prepare/records.parquet",
-        table="results/{study}/tokens/{model}/{split}.parquet",
-        model=starting_model,
-        code=lib(
-            "models/device",
-            "evaluation/measure",
-            "models/sources",
-            "models/forward",
-            "models/states",
-            "methods/kernel",
-            "models/prompts",
-            "tokens/table",
-            "methods/forms",
-        ),
+        table=TABLE,
+        model=lambda wildcards: PLAN.folder(wildcards.model),
+        code=PLAN.code("score"),
     output:
         "results/{study}/score/{model}/{split}.parquet",
     log:
@@ -64,9 +53,9 @@ rule score:
         gpu=1,
     params:
         temperatures=STUDY.all_temperatures(),
-        forms=section(STUDY)["forms"] + NEEDED_FORMS,
-        prompt=section(STUDY.prompt),
-        precision=STUDY.evaluation.precision,
+        forms=PLAN.forms(),
+        prompt=PLAN.section("prompt"),
+        precision=STUDY.measure.precision,
     script:
         "../scripts/score.py"
 
@@ -75,8 +64,8 @@ rule score:
 rule parse:
     input:
         records="results/{study}/prepare/records.parquet",
-        table="results/{study}/tokens/{model}/{split}.parquet",
-        code=lib("tokens/parse", "labels/align", "labels/spacy"),
+        table=TABLE,
+        code=PLAN.code("parse"),
     output:
         "results/{study}/parse/{model}/{split}.parquet",
     log:
@@ -89,59 +78,39 @@ rule parse:
         "../scripts/parse.py"
 
 
-# Mutual information under disturbed passes of the starting model.
-rule disturb:
+# Mutual information under noise on the starting model's input embeddings.
+rule embedding_noise:
     input:
         records="results/{study}/prepare/records.parquet",
-        table="results/{study}/tokens/{model}/{split}.parquet",
-        model=starting_model,
-        code=lib(
-            "models/device",
-            "tokens/embedding_noise",
-            "models/sources",
-            "models/prompts",
-            "models/states",
-            "methods/kernel",
-            "tokens/table",
-        ),
+        table=TABLE,
+        model=lambda wildcards: PLAN.folder(wildcards.model),
+        code=PLAN.code("embedding_noise"),
     output:
-        "results/{study}/disturb/{model}/{split}.parquet",
+        "results/{study}/embedding_noise/{model}/{split}.parquet",
     log:
-        "results/{study}/logs/disturb/{model}/{split}.log",
+        "results/{study}/logs/embedding_noise/{model}/{split}.log",
     conda:
         "../../environment.yml"
     resources:
         gpu=1,
     params:
-        passes=(STUDY.disturb or DisturbConfig()).passes,
-        scale=(STUDY.disturb or DisturbConfig()).scale,
+        noise=PLAN.noise(),
         seed=STUDY.seed,
-        prompt=section(STUDY.prompt),
-        precision=STUDY.evaluation.precision,
+        prompt=PLAN.section("prompt"),
+        precision=STUDY.measure.precision,
     script:
-        "../scripts/disturb.py"
+        "../scripts/embedding_noise.py"
 
 
-# Weights of every method at the starting model; of a swept method, those of the chosen point.
+# Weights of every method at the starting model; of a swept method, those of the chosen configuration.
 rule weigh:
     input:
         tables=expand(
-            "results/{{study}}/{stage}/{{model}}/{{split}}.parquet", stage=WEIGH_STAGES
+            "results/{{study}}/{stage}/{{model}}/{{split}}.parquet",
+            stage=PLAN.weigh_stages,
         ),
-        chosen=expand(
-            "results/{{study}}/search/{{model}}/{{split}}/{method}/chosen.json",
-            method=SWEPT,
-        ),
-        code=lib(
-            "evaluation/chosen",
-            "methods/contract",
-            "training/unlearn",
-            "methods/forms",
-            "tokens/table",
-            *sorted(
-                {f"weightings/{weighting_name(m)}" for m in STUDY.methods.values()}
-            ),
-        ),
+        chosen=lambda wildcards: PLAN.chosen([(wildcards.model, wildcards.split)]),
+        code=PLAN.code("weigh", *PLAN.weighting_files()),
     output:
         "results/{study}/weigh/{model}/{split}.parquet",
     log:
@@ -149,10 +118,32 @@ rule weigh:
     conda:
         "../../environment.yml"
     params:
-        methods={
-            name: None if name in SWEPT else section(method)
-            for name, method in STUDY.methods.items()
-        },
+        methods={name: PLAN.method(name) for name in PLAN.methods},
         seed=STUDY.seeds[0],
     script:
         "../scripts/weigh.py"
+
+
+# The likeliest next words along one answer, at the starting model.
+rule next_tokens:
+    input:
+        table="results/{study}/weigh/{model}/{split}.parquet",
+        records="results/{study}/prepare/records.parquet",
+        model=lambda wildcards: PLAN.folder(wildcards.model),
+        code=PLAN.code("next_tokens"),
+    output:
+        "results/{study}/next_tokens/{model}/{split}.parquet",
+    log:
+        "results/{study}/logs/next_tokens/{model}/{split}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        gpu=1,
+    params:
+        samples=STUDY.figures.samples,
+        label=STUDY.figures.label,
+        likeliest=LIKELIEST,
+        prompt=PLAN.section("prompt"),
+        precision=STUDY.measure.precision,
+    script:
+        "../scripts/next_tokens.py"

@@ -5,6 +5,6 @@ from lethe.provenance import provenance, stamped_csv
 from lethe.script import setup
 
 setup(snakemake)
-table = check(read_runs(path for path in snakemake.input if path.endswith(".parquet")))
-write_text(snakemake.output[0], stamped_csv(table, provenance(snakemake.config)))
-write_text(snakemake.output[1], markdown(table))
+table = check(read_runs(snakemake.input.runs))
+write_text(snakemake.output.csv, stamped_csv(table, provenance(snakemake.config)))
+write_text(snakemake.output.md, markdown(table))

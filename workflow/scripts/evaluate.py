@@ -1,31 +1,5 @@
-import pandas as pd
-
-from lethe.benchmarks.records import read_records
-from lethe.config import EvaluationConfig
-from lethe.evaluation.evaluate import evaluate
-from lethe.evaluation.runs import run_row
-from lethe.evaluation.sets import evaluation_sets
-from lethe.io import read_table, write_json, write_table
-from lethe.metrics.summary import to_json
-from lethe.provenance import provenance
+from lethe.evaluation.evaluate import evaluate_runs
 from lethe.script import setup
 
 setup(snakemake)
-source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-config = EvaluationConfig(**params.evaluation)
-records = read_records(source.records)
-sets = evaluation_sets(records, [wildcards.split], params.study_splits, config.limits)
-measured = {
-    who: (read_table(tokens), read_table(generations))
-    for who, tokens, generations in zip(params.who, source.tokens, source.generations, strict=True)
-}
-tables, summaries = evaluate(measured, records, sets, config)
-origin = provenance(snakemake.config)
-every_sample = pd.concat([table.assign(run=who) for who, table in tables.items()], ignore_index=True)
-write_table(snakemake.output.samples, every_sample, origin)
-runs = pd.DataFrame([run_row(wildcards.model, wildcards.split, who, s) for who, s in summaries.items()])
-write_table(snakemake.output.runs, runs, origin)
-write_json(
-    snakemake.output.summary,
-    {"runs": {who: to_json(summary) for who, summary in summaries.items()}, "provenance": origin},
-)
+evaluate_runs(snakemake.input, snakemake.output, snakemake.params.who, snakemake.config, snakemake.wildcards)

@@ -1,20 +1,12 @@
 from lethe.benchmarks.records import read_records, select
-from lethe.config import PromptConfig
-from lethe.models import sources as models
-from lethe.models.device import autocast_dtype, choose_device
-from lethe.models.prompts import Encoder
-from lethe.script import limit_threads, setup
+from lethe.models.ready import ready_for
+from lethe.script import setup
 from lethe.splits import retain_split
 from lethe.training import reference
-from lethe.training.reference import layer_of
 
 setup(snakemake)
-limit_threads(snakemake.threads)
 kept, split = snakemake.wildcards.kept, snakemake.wildcards.split
 rows = select(read_records(snakemake.input.records), "full", split if kept == "forget" else retain_split(split))
-model, tokenizer = models.load(snakemake.input.model)
-device = choose_device(snakemake.resources.gpu)
-encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model.config))
-dtype = autocast_dtype(snakemake.params.precision, device)
-states = reference.compute(models.place(model, device, dtype), encoder.examples(rows), dtype, layer_of(kept))
+model, encoder, dtype = ready_for(snakemake)
+states = reference.compute(model, encoder.examples(rows), dtype, reference.layer_of(kept))
 reference.save(states, snakemake.output[0])

@@ -1,23 +1,15 @@
 from lethe.benchmarks.records import read_records, select
 from lethe.benchmarks.refusals import read_lines, refuse
-from lethe.config import PromptConfig
 from lethe.io import write_table
-from lethe.models import sources as models
-from lethe.models.device import autocast_dtype, choose_device
-from lethe.models.prompts import Encoder
+from lethe.models.ready import ready_for
 from lethe.provenance import provenance
-from lethe.script import limit_threads, setup
+from lethe.script import setup
 from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
-limit_threads(snakemake.threads)
-params = snakemake.params
 forget = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
-rows = refuse(forget, read_lines(params.lines), params.seed)
-model, tokenizer = models.load(snakemake.input.model)
-device = choose_device(snakemake.resources.gpu)
-encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model.config))
-dtype = autocast_dtype(params.precision, device)
-scored = score_table(models.place(model, device, dtype), encoder, rows, token_table(encoder, rows), [], dtype)
+rows = refuse(forget, read_lines(snakemake.params.lines), snakemake.params.seed)
+model, encoder, dtype = ready_for(snakemake)
+scored = score_table(model, encoder, rows, token_table(encoder, rows), [], dtype)
 write_table(snakemake.output[0], scored, provenance(snakemake.config))

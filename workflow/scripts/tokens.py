@@ -1,17 +1,12 @@
-from transformers import AutoConfig, AutoTokenizer
-
 from lethe.benchmarks.records import read_records, select
 from lethe.config import PromptConfig
 from lethe.io import write_table
-from lethe.models import sources as models
-from lethe.models.prompts import Encoder
+from lethe.models.prompts import encoder_of
 from lethe.provenance import provenance
 from lethe.script import setup
 from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
 rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
-tokenizer = AutoTokenizer.from_pretrained(snakemake.input.model, local_files_only=True)
-config = AutoConfig.from_pretrained(snakemake.input.model, local_files_only=True)
-encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(config))
+encoder = encoder_of(snakemake.input.model, PromptConfig(**snakemake.params.prompt))
 write_table(snakemake.output[0], token_table(encoder, rows), provenance(snakemake.config))

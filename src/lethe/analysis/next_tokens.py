@@ -4,20 +4,16 @@ Data of ETW's motivating figure (arXiv 2604.17785, Fig. 1): where only one word 
 comes it is high. The token table holds entropies but no distributions, so this takes a forward pass of its own.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lethe.benchmarks.records import Record
-from lethe.errors import InputError
-from lethe.io import require
 from lethe.methods.kernel import chunk_rows
+from lethe.methods.logits import entropy_of, log_softmax
 from lethe.models.device import autocast
 from lethe.models.prompts import Encoder
 from lethe.models.states import head_weight, hidden_states
-from lethe.tokens.shown_samples import present_samples
 
 
 @torch.inference_mode()
@@ -47,8 +43,8 @@ def next_tokens(
     head = head_weight(model).float()
     rows = []
     for start in range(0, len(hidden), chunk := chunk_rows(len(head))):
-        log_p = (hidden[start : start + chunk] @ head.T).log_softmax(-1)  # [c, V]
-        entropies = -torch.linalg.vecdot(log_p.exp(), log_p)
+        log_p = log_softmax(hidden[start : start + chunk] @ head.T)  # [c, V]
+        entropies = entropy_of(log_p)
         values, tokens = log_p.topk(min(k, len(head)), dim=-1)
         for i, entropy in enumerate(entropies.tolist()):
             position = start + i
@@ -84,64 +80,3 @@ def token_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
         return piece
     # SentencePiece strips the space of a text's first token.
     return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
-
-
-def choose_sample(tokens: pd.DataFrame, wanted: Sequence[str], label: str) -> str:
-    """Which sample is shown: the first wanted one of the split, else the first with both kinds of token.
-
-    Args:
-        tokens: token table of the split.
-        wanted: sample ids, of any split.
-        label: label source.
-
-    Raises:
-        InputError: if none is wanted and no sample has both kinds.
-    """
-    found = present_samples(tokens, wanted)
-    if found:
-        return found[0]
-    structural, informative = _kinds(tokens, label)
-    both = set(tokens.loc[structural, "sample"]) & set(tokens.loc[informative, "sample"])
-    for sample in tokens["sample"]:
-        if sample in both:
-            return sample
-    raise InputError(
-        f"labels '{label}': no sample of the split has an informative token and, after the first, a structural one; "
-        "set `figures.label` to another source of `labels`."
-    )
-
-
-def choose_positions(tokens: pd.DataFrame, sample: str, label: str) -> tuple[int, int]:
-    """Positions of the structural token with the smallest and of the informative one with the largest entropy.
-
-    The structural one is neither EOS nor the answer's first token, which nothing of the answer foretells.
-
-    Args:
-        tokens: token table with entropy_T1.0 (nats).
-        sample: id of the sample.
-        label: label source.
-
-    Raises:
-        InputError: if the sample has no such token.
-    """
-    require(tokens, ["sample", "position", "eos", "entropy_T1.0", f"informative_{label}"], "token table")
-    rows = tokens[tokens["sample"] == sample].set_index("position")["entropy_T1.0"]
-    chosen = []
-    for name, kind in zip(("structural", "informative"), _kinds(tokens, label), strict=True):
-        positions = tokens.loc[kind & (tokens["sample"] == sample), "position"]
-        if positions.empty:
-            raise InputError(
-                f"sample {sample}: labels '{label}' mark no {name} token; put another sample of the split first in "
-                "`figures.samples`, or set `figures.label` to another source of `labels`."
-            )
-        values = rows.loc[positions]
-        chosen.append(int(values.idxmin() if name == "structural" else values.idxmax()))
-    return chosen[0], chosen[1]
-
-
-def _kinds(tokens: pd.DataFrame, label: str) -> tuple[pd.Series, pd.Series]:
-    """[rows] bool: structural tokens that may be chosen, and informative ones; neither where there is no label."""
-    column = tokens[f"informative_{label}"].astype("boolean")
-    within = ~tokens["eos"].astype(bool)
-    structural = column.eq(False).fillna(False).astype(bool) & within & (tokens["position"] > 0)
-    return structural, column.fillna(False).astype(bool) & within

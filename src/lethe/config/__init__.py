@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from lethe.config.benchmarks import BenchmarkConfig, FictionalConfig, TofuConfig
 from lethe.config.errors import explain
-from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
+from lethe.config.evaluation import EmbeddingNoiseConfig, EvaluateConfig, FiguresConfig, MeasureConfig
 from lethe.config.labels import GoldLabels, KeywordLabels, LabelConfig, ParserConfig, SpacyLabels, SpanFileLabels
 from lethe.config.methods import MethodConfig, SelectionConfig
 from lethe.config.models import (
@@ -33,13 +33,14 @@ from lethe.config.section import Section
 from lethe.config.study import FormList, Study
 from lethe.config.training import LoraConfig, PromptConfig, TrainingConfig
 from lethe.errors import ConfigError
+from lethe.methods.forms import Form
 
 __all__ = [
     "BenchmarkConfig",
     "CheckpointConfig",
     "CheckpointsConfig",
-    "DisturbConfig",
-    "EvaluationConfig",
+    "EmbeddingNoiseConfig",
+    "EvaluateConfig",
     "FictionalConfig",
     "FiguresConfig",
     "FolderConfig",
@@ -50,6 +51,7 @@ __all__ = [
     "KeywordLabels",
     "LabelConfig",
     "LoraConfig",
+    "MeasureConfig",
     "MethodConfig",
     "ModelConfig",
     "ParserConfig",
@@ -65,6 +67,9 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "read_forms",
+    "read_labels",
+    "read_model",
 ]
 
 
@@ -89,6 +94,21 @@ def load_file(path: str | Path) -> Study:
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(config).__name__}.")
     return load(config)
+
+
+def read_forms(forms: list) -> list[Form]:
+    """Forms from their sections."""
+    return TypeAdapter(FormList).validate_python(forms)
+
+
+def read_model(model: Mapping[str, Any]) -> ModelConfig:
+    """A model's source from its section."""
+    return TypeAdapter(ModelConfig).validate_python(model)
+
+
+def read_labels(labels: Mapping[str, Any]) -> dict[str, LabelConfig]:
+    """Label sources from their sections."""
+    return TypeAdapter(dict[str, LabelConfig]).validate_python(labels)
 
 
 def json_schema() -> str:

@@ -17,6 +17,13 @@ from lethe.objectives import OBJECTIVES
 from lethe.retain import RETAIN_TERMS
 from lethe.weightings import SCALES, SCORES, WEIGHTINGS, Scored
 
+# Keys of earlier versions -> what stands in their place.
+RENAMED = {
+    "disturb": "renamed to `embedding_noise`",
+    "evaluation": "now two sections, `measure` (precision, max_new_tokens, limits, every, suite, during) and "
+    "`evaluate` (min_k, ou_compat); tokens_per_batch stands beside them",
+}
+
 REGISTRIES: dict[type[Part], Mapping[str, type[Part]]] = {
     Weighting: WEIGHTINGS,
     Score: SCORES,
@@ -34,7 +41,9 @@ def explain(error: ValidationError, model: type[BaseModel], raw: Any, at: str | 
         keys, known, options = _written(model, raw, problem["loc"])
         if problem["type"] == "extra_forbidden" or (problem["loc"] and problem["loc"][-1] == "[key]" and known):
             text = f"unknown key{suggest(keys[-1], known)}; remove it or correct its name"
-            if known:
+            if keys[-1] in RENAMED:
+                text = RENAMED[keys[-1]]
+            elif known:
                 text += f" (known: {', '.join(known)})"
         elif problem["type"] == "missing":
             text = "missing; add it"

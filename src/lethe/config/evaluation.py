@@ -1,4 +1,4 @@
-"""What is measured, on how many rows, and how it is shown."""
+"""What is measured, what is computed from it, and how it is shown: a change of one reruns that and what follows."""
 
 from typing import Annotated, Literal
 
@@ -9,8 +9,8 @@ from lethe.config.section import Precision, Section
 Limits = dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]]
 
 
-class DisturbConfig(Section):
-    """Disturbed passes of the starting model, for mutual information; made only if asked for or needed."""
+class EmbeddingNoiseConfig(Section):
+    """Passes of the starting model under noise, for mutual information; made only if asked for or needed."""
 
     passes: int = Field(8, ge=2, description="K, passes per answer.")
     scale: float = Field(
@@ -21,27 +21,29 @@ class DisturbConfig(Section):
     )
 
 
-class EvaluationConfig(Section):
-    """What is measured, and on how many rows."""
+class MeasureConfig(Section):
+    """What is measured of a model, on how many rows; a change measures again."""
 
     precision: Precision = Field("auto", description="As in training.")
     max_new_tokens: int = Field(200, ge=1, description="Longest greedy generation, tokens.")
-    tokens_per_batch: int = Field(
-        4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
-    )
     limits: Limits = Field(
         {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
     )
-    min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
-    evaluate_every: int = Field(
+    every: int = Field(
         0, ge=0, description="Measure each run at the end of every n-th epoch as well; 0 = only when it is done."
     )
-    epoch_suite: Literal["cheap", "full"] = Field(
+    suite: Literal["cheap", "full"] = Field(
         "cheap", description="During training: cheap = teacher-forced metrics only, full = generations as well."
     )
-    epoch_limits: Limits = Field(
+    during: Limits = Field(
         {}, description="During training: at most this many of the rows that `limits` leaves of a set."
     )
+
+
+class EvaluateConfig(Section):
+    """How metrics are computed from what was measured; a change runs no model, except that searches choose anew."""
+
+    min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
     ou_compat: bool = Field(
         False,
         description="Extraction strength as open-unlearning computes it: 1/n instead of 0 when nothing matches.",

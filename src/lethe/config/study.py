@@ -6,9 +6,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from lethe.config.benchmarks import BenchmarkConfig, TofuConfig
 from lethe.config.errors import explain
-from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
+from lethe.config.evaluation import EmbeddingNoiseConfig, EvaluateConfig, FiguresConfig, MeasureConfig
 from lethe.config.labels import GoldLabels, LabelConfig, ParserConfig
-from lethe.config.methods import MethodConfig, SelectionConfig
+from lethe.config.methods import MethodConfig, Range, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
 from lethe.config.section import ForgetSplit, Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
@@ -40,7 +40,7 @@ class Study(Section):
     forms: FormList = Field(
         [], description="Other spreads of the prediction that the token table stores, beside those that methods need."
     )
-    disturb: DisturbConfig | None = Field(
+    embedding_noise: EmbeddingNoiseConfig | None = Field(
         None, description="Store mutual information in the token table; null: only if a method weighs with it."
     )
     parser: ParserConfig = Field(default_factory=ParserConfig, description="Parser of the weightings that need one.")
@@ -68,8 +68,17 @@ class Study(Section):
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="Seeds of the unlearning runs.")
     keep_models: bool = Field(True, description="Keep unlearned weights; false deletes them once they are measured.")
-    evaluation: EvaluationConfig = Field(
-        default_factory=EvaluationConfig, description="What is measured, and on how many rows."
+    measure: MeasureConfig = Field(
+        default_factory=MeasureConfig, description="What is measured, and on how many rows; a change measures again."
+    )
+    evaluate: EvaluateConfig = Field(
+        default_factory=EvaluateConfig, description="How metrics are computed from what was measured."
+    )
+    compare: Name | None = Field(
+        None, description="Method that the table of significance compares with each other one; null: no such table."
+    )
+    tokens_per_batch: int = Field(
+        4096, ge=1, description="Padded tokens per forward pass of a measurement; speed and memory, not values."
     )
     figures: FiguresConfig = Field(
         default_factory=FiguresConfig, description="Choices of presentation; they rerun figures only."
@@ -89,6 +98,8 @@ class Study(Section):
                 )
         if self.figures.label not in self.labels:
             raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
+        if self.compare is not None and self.compare not in self.methods:
+            raise ValueError(f"compare: '{self.compare}' is not in `methods` ({', '.join(self.methods)})")
         lists = {"splits": self.splits, "seeds": self.seeds, "finetune_temperatures": self.finetune_temperatures}
         for key, values in lists.items():
             if len(set(values)) != len(values):
@@ -108,6 +119,7 @@ class Study(Section):
         except ValueError as error:
             lines = [f"methods.{name}.{line.strip()}" for line in str(error).splitlines()]
             raise ValueError("\n".join(lines)) from None
+        self._check_ranges(name, method)
         if len({variant.retain.reads_layer() for variant in points.values()}) > 1:
             raise ValueError(
                 f"methods.{name}.sweep.retain.layer: what is kept of the starting model depends on it; write one "
@@ -116,6 +128,23 @@ class Study(Section):
         self._check_variant(f"methods.{name}", method)
         for point, variant in points.items():
             self._check_variant(f"methods.{name}.sweep ({point})", variant)
+
+    def _check_ranges(self, name: str, method: MethodConfig) -> None:
+        for key, values in method.sweep.items():
+            if not isinstance(values, Range):
+                continue
+            if self.selection.trials is None:
+                raise ValueError(f"methods.{name}.sweep.{key}: a range needs `selection.trials`; or write a list")
+            # The token table holds what a weighting reads, at every value that may be chosen.
+            if key.startswith("weighting.") and values.step is None:
+                raise ValueError(
+                    f"methods.{name}.sweep.{key}: a range of the weighting needs a `step`; or write a list"
+                )
+
+    def tried(self, name: str) -> int:
+        """Configurations of a method that a search tries; 1 without a search."""
+        method = self.methods[name]
+        return (self.selection.trials or len(method.grid())) if method.sweep else 1
 
     def _check_variant(self, key: str, method: MethodConfig) -> None:
         try:
@@ -161,6 +190,30 @@ class Study(Section):
         """Training of a method: `unlearn` with the method's own overrides."""
         return TrainingConfig(**{**self.unlearn.model_dump(), **method.training})
 
+    def swept(self) -> list[str]:
+        """Methods that a search configures."""
+        return [name for name, method in self.methods.items() if method.sweep]
+
+    def trained(self) -> list[str]:
+        """Models that are fine-tuned here; the others come as checkpoints."""
+        return [name for name, model in self.models.items() if not isinstance(model, CheckpointsConfig)]
+
+    def form_sweeps(self) -> list[str]:
+        """Swept methods whose price can be compared in `etw_forms`: ascent with a retain term, weights of one form.
+
+        Uniform weights are what the forms are held against.
+        """
+        return [name for name in self.swept() if _is_form(self.methods[name])]
+
+    def form_references(self) -> list[str]:
+        """Those of them with uniform weights."""
+        return [name for name in self.form_sweeps() if "uniform" in self.methods[name].model_dump()["weighting"]]
+
+    @property
+    def has_retain_models(self) -> bool:
+        """Whether there is a model that never saw the forget rows."""
+        return True
+
     def variants(self) -> dict[str, MethodConfig]:
         """What is trained, by name: methods without a sweep, and every point of a sweep as `<method>@<point>`."""
         variants = {}
@@ -178,3 +231,11 @@ class Study(Section):
         """Forms of the token table: those asked for, and those that methods need; by column, each once."""
         needed = [form for method in self.variants().values() for form in method.weighting.forms()]
         return list({form.column: form for form in (*self.forms, *needed)}.values())
+
+
+FORM_WEIGHTINGS = {"entropy", "raw_entropy", "spread", "raw_spread", "mutual_information", "uniform"}
+
+
+def _is_form(method: MethodConfig) -> bool:
+    parts = method.model_dump(mode="json")
+    return bool(FORM_WEIGHTINGS & set(parts["weighting"])) and "ascent" in parts["objective"] and method.retain.rows

@@ -12,7 +12,7 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
+from lethe.config import MeasureConfig
 from lethe.metrics.columns import TOKEN_COLUMNS
 from lethe.models.forward import Cost, Question, generate, score_answers
 from lethe.models.prompts import Encoder
@@ -31,11 +31,16 @@ def answers_of(record: Record, set: str) -> list[tuple[str, int, str]]:
 
 
 def measure(
-    model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig, dtype
+    model: PreTrainedModel,
+    encoder: Encoder,
+    sets: dict[str, list[Record]],
+    config: MeasureConfig,
+    tokens_per_batch: int,
+    dtype,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Cost]]:
     """Run a model over the evaluation sets; returns the tables `tokens` and `generations`, and the cost per phase."""
-    tokens, teacher_forced = measure_tokens(model, encoder, sets, config.tokens_per_batch, dtype)
-    generations, generation = measure_generations(model, encoder, sets, config, dtype)
+    tokens, teacher_forced = measure_tokens(model, encoder, sets, tokens_per_batch, dtype)
+    generations, generation = measure_generations(model, encoder, sets, config, tokens_per_batch, dtype)
     return tokens, generations, {"teacher_forced": teacher_forced, "generation": generation}
 
 
@@ -75,7 +80,12 @@ def measure_tokens(
 
 
 def measure_generations(
-    model: PreTrainedModel, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig, dtype
+    model: PreTrainedModel,
+    encoder: Encoder,
+    sets: dict[str, list[Record]],
+    config: MeasureConfig,
+    tokens_per_batch: int,
+    dtype,
 ) -> tuple[pd.DataFrame, Cost]:
     """The table `generations` of the sets whose answers are generated, and what it took."""
     rows = [(name, record) for name, records in sets.items() if name in GENERATED_SETS for record in records]
@@ -84,7 +94,7 @@ def measure_generations(
         [encoder.prompt(record.question) for _, record in rows],
         end_tokens(model, encoder),
         config.max_new_tokens,
-        config.tokens_per_batch,
+        tokens_per_batch,
         dtype,
         expected_lengths=[len(encoder.answer(record.answer)[0]) for _, record in rows],
     )

@@ -1,13 +1,17 @@
 """Metrics by epoch: where a run goes in the plane of utility against forgetting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
+from lethe.benchmarks.records import Record, read_records
+from lethe.config import EvaluateConfig, load
 from lethe.evaluation.evaluate import Tables, evaluate
 from lethe.evaluation.runs import run_row
+from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.io import read_table, write_table
+from lethe.provenance import provenance
 
 
 def trajectory(
@@ -17,7 +21,7 @@ def trajectory(
     references: Mapping[str, Tables],
     records: list[Record],
     sets: dict[str, list[Record]],
-    config: EvaluationConfig,
+    config: EvaluateConfig,
 ) -> pd.DataFrame:
     """Metrics by epoch: a row per run and measured epoch as in `run_row`, with column `epoch`.
 
@@ -46,3 +50,33 @@ def trajectory(
         for epoch in tokens["epoch"].unique():
             rows.append({**run_row(model, split, run, summaries[f"{run}@{epoch}"]), "epoch": int(epoch)})
     return pd.DataFrame(rows).astype({"seed": "Int64", "epoch": "Int64"})
+
+
+def evaluate_epochs(
+    source: Mapping[str, Any], target: str, runs: list[str], config: Mapping, place: Mapping[str, str]
+) -> None:
+    """The rule `trajectory`: metrics by epoch of all runs of a model and split.
+
+    Args:
+        source: records; tokens and generations by epoch of each run, in the order of `runs`; reference_tokens and
+            reference_generations of the full and the retain model.
+        target: path of the table.
+        runs: `<method>/seed<n>`, …
+        config: the study's config as Snakemake has it.
+        place: model and split.
+    """
+    study = load(config)
+    records = read_records(source["records"])
+    sets = evaluation_sets(records, [place["split"]], study.splits, study.measure.limits)
+    sets = epoch_sets(sets, study.measure.during)
+
+    def tables(names: Iterable[str], tokens: list[str], generations: list[str]) -> dict[str, Tables]:
+        return {
+            name: (read_table(own), read_table(said))
+            for name, own, said in zip(names, tokens, generations, strict=False)
+        }
+
+    references = tables(("full", "retain"), source["reference_tokens"], source["reference_generations"])
+    measured = tables(runs, source["tokens"], source["generations"])
+    table = trajectory(place["model"], place["split"], measured, references, records, sets, study.evaluate)
+    write_table(target, table, provenance(config))

@@ -14,12 +14,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lethe.analysis.auc import labelled
-from lethe.analysis.bounds import RESOLUTION, maximum_entropy, minimum_entropy
+from lethe.analysis.bounds import RESOLUTION, maximum_entropy, minimum_entropy, summary, vocabulary_size
 from lethe.figures import style
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.target import Target
+from lethe.tokens.table import considered
 
 BOUNDS = {"H_max": ("#333333", "-"), "H_min": ("#333333", "--")}
 TICKS = [(0.9999, "0.9999"), (0.999, "0.999"), (0.99, "0.99"), (0.9, "0.9"), (0.5, "0.5"), (0.01, "0.01")]
+
+
+def make(source, settings, target: Target) -> None:
+    """From the token table and the starting model of each model, the figure and a CSV of its numbers."""
+    models = [model for model, _ in settings.places]
+    kept = (considered(read_table(path), settings.eos) for path in source.tokens)
+    tables = dict(zip(models, kept, strict=True))
+    sizes = dict(zip(models, map(vocabulary_size, source.starting), strict=True))
+    numbers = pd.DataFrame({"model": model, **summary(tables[model], sizes[model])} for model in models)
+    target.csv(numbers)
+    target.figure(draw(tables, numbers, settings.label))
 
 
 @style.styled

@@ -13,16 +13,28 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lethe.analysis.token_choice import choose_positions
+from lethe.benchmarks.records import read_records
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import ROW, SHADES, colour_bar, lines, put_text, shown
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.target import Target
 
 KINDS = {"structural": style.STRUCTURAL, "informative": style.INFORMATIVE}
 OTHER = "#BBBBBB"
 LONGEST = 12  # characters of a token's name under its bar
 PANELS, NAMES, TITLES, KEY = 205.0, 58.0, 32.0, 34.0  # points: bars with names and titles, of which names, titles; key
 SPACE = 10.0  # points between lines of the answer
+
+
+def make(source, settings, target: Target) -> None:
+    """From a token table, the records and one answer's next-token distributions, the figure."""
+    table = read_table(source.next_tokens[0])
+    sample = table["sample"].iloc[0]
+    positions = choose_positions(read_table(source.tokens[0]), sample, settings.label)
+    (question,) = [record.question for record in read_records(source.records[0]) if record.id == sample]
+    target.figure(draw(table, positions, question))
 
 
 @style.styled

@@ -13,7 +13,18 @@ from matplotlib.figure import Figure
 from lethe.analysis.auc import roc_points
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.target import Target
+from lethe.tokens.table import considered
+
+
+def make(source, settings, target: Target) -> None:
+    """From the token table of each model and their correlations with labels, the curves with their areas."""
+    tables = {
+        model: considered(read_table(path), settings.eos)
+        for (model, _), path in zip(settings.places, source.tokens, strict=True)
+    }
+    target.figure(draw(tables, settings.labels, settings.methods, pd.read_csv(source.correlation[0])))
 
 
 @style.styled

@@ -14,12 +14,20 @@ from matplotlib.ticker import NullFormatter
 
 from lethe.analysis.auc import labelled
 from lethe.figures import style
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.target import Target
+from lethe.tokens.table import considered
 
 BINS = 30
 COLUMNS = 3
 CORE = ("ETW", "SCN", "SCE", "SatImp", "Imp", "WGA", "TNPO")  # compared in the paper
 SHOWN = 8
+
+
+def make(source, settings, target: Target) -> None:
+    """From a token table, the histograms of the paper's methods."""
+    table = considered(read_table(source.tokens[0]), settings.eos)
+    target.figure(draw(table, core(settings.methods), settings.label))
 
 
 def core(methods: Sequence[str]) -> list[str]:

@@ -13,12 +13,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lethe.evaluation.runs import read_runs
 from lethe.figures import style
 from lethe.io import require
 from lethe.tables.main import REFERENCES
+from lethe.target import Target
 
 PANELS = {"aggregate": "Agg.", "abs_privleak": "|Priv.| (%)"}
 DECADES = 4  # at most, on a logarithmic axis; smaller values lie in its linear part
+
+
+def make(source, settings, target: Target) -> None:
+    """From every run, the bars."""
+    target.figure(draw(read_runs(source.runs), settings.methods))
 
 
 @style.styled

@@ -20,8 +20,10 @@ from scipy.stats import wasserstein_distance
 from lethe.analysis.auc import labelled
 from lethe.errors import InputError
 from lethe.figures import etw_fig3, style
-from lethe.io import require
+from lethe.io import read_table, require
 from lethe.tables.main import REFERENCES
+from lethe.target import Target
+from lethe.tokens.table import considered
 
 KEYS = ["sample", "position", "token_id"]
 KINDS = ("informative", "structural")
@@ -30,6 +32,18 @@ MEASURED = ["set", "kind", *KEYS, "logprob"]
 
 ONE_COLUMN = 14  # rows; more are laid out in two columns
 GRID = np.linspace(0, 1, 201)  # where cumulative curves are drawn; distances are exact
+
+
+def make(source, settings, target: Target) -> None:
+    """From a token table and what was measured after unlearning, two figures and a CSV of distances."""
+    label, methods = settings.label, settings.methods
+    table = considered(read_table(source.tokens[0]), settings.eos)
+    paths = zip(("full", "retain", *methods), source.measured, strict=True)
+    found = probabilities(table, {who: answers(read_table(path, MEASURED)) for who, path in paths}, label)
+    far = distances(found)
+    target.csv(far, "distances")
+    target.figure(draw(found, far, methods, label), "probabilities")
+    target.figure(draw_weights(table, methods, label, found), "weights")
 
 
 def answers(measured: pd.DataFrame) -> pd.DataFrame:

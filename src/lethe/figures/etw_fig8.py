@@ -15,13 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lethe.errors import InputError
+from lethe.evaluation.runs import read_runs
 from lethe.figures import style
-from lethe.figures.tradeoff import JUDGED, PASS_HEIGHT, PASS_LINE, RULE_WORDS, best_run, legend, quality_scale
+from lethe.figures.plane import JUDGED, PASS_HEIGHT, PASS_LINE, RULE_WORDS, best_run, legend, quality_scale
 from lethe.io import require
+from lethe.target import Target
 
 KEY = "weighting.temperature"
 PANELS = {"neg_log10_fq": "−log₁₀ forget quality", "delta_mu": "ΔMU (points)"}
 SPLITS = [("#4477AA", "o"), ("#228833", "s"), ("#AA3377", "^"), ("#CCBB44", "D"), ("#66CCEE", "v")]
+
+
+def make(source, settings, target: Target) -> None:
+    """From the runs of one method's searches, the curves."""
+    target.figure(draw(read_runs(source.search), settings.place["method"], settings.rule))
 
 
 @style.styled

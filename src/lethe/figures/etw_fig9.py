@@ -15,10 +15,14 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import RESOLUTION, labelled, ranking
+from lethe.benchmarks.records import read_records
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import Block, annotation, page, shades
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.target import Target
+from lethe.tokens.shown_samples import check_wanted, chosen_samples
+from lethe.tokens.table import considered
 
 KEYS = ["sample", "position", "token_id"]
 COLUMNS = 4
@@ -28,6 +32,19 @@ AUC = "#999999"
 # TNPO's weights are 1 at the starting model, but its p and p₀ come from two forward passes of the run: what they differ
 # by at the start is rounding, and its AUC would be noise. Of the largest weight:
 NOISE = 0.02
+
+
+def make(source, settings, target: Target) -> None:
+    """From a token table, the records and the weights of each epoch, curves and the heat-map of one answer."""
+    label, methods = settings.label, settings.methods
+    table, records = read_table(source.tokens[0]), read_records(source.records[0])
+    weights = dict(zip(methods, map(read_table, source.weights), strict=True))
+    target.figure(draw(considered(table, settings.eos), weights, label))
+    check_wanted(settings.shown_samples, records)
+    sample, *_ = chosen_samples(table, settings.shown_samples, {record.id: record.group for record in records})
+    (question,) = [record.question for record in records if record.id == sample]
+    few = {method: weights[method] for method in shown(methods)}
+    target.figure(draw_tokens(table, few, sample, label, question), "tokens")
 
 
 def by_epoch(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:

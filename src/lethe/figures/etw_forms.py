@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lethe.evaluation.runs import read_runs
 from lethe.figures import style
-from lethe.figures.tradeoff import (
+from lethe.figures.plane import (
     COMPRESSED,
     PASS_HEIGHT,
     PASS_LINE,
@@ -36,6 +37,7 @@ from lethe.figures.tradeoff import (
 )
 from lethe.io import require
 from lethe.tables.main import KEYS
+from lethe.target import Target
 
 LOSSES = (1, 2, 5)  # points of model utility that may be lost
 COLUMNS = 4
@@ -54,6 +56,14 @@ DASHES: list[Dashes] = [
     *((0, dashes) for dashes in [(3.5, 1.5), (1, 1.2), (5, 1.2, 1, 1.2), (3, 1, 1, 1, 1, 1)]),
     *((0, dashes) for dashes in [(7, 2), (1, 3), (5, 1.2, 2, 1.2)]),
 ]
+
+
+def make(source, settings, target: Target) -> None:
+    """From the searches of one model and split, a panel for each functional form and a CSV of what each gives."""
+    points = read_runs(source.search)
+    points = points[points["method"].isin(settings.form_sweeps)]
+    target.csv(cheapest(points))
+    target.figure(draw(points, settings.methods, settings.form_references))
 
 
 @style.styled

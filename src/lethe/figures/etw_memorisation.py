@@ -13,16 +13,43 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lethe.analysis.curves import ETW
+from lethe.analysis.curves import ETW, curves
+from lethe.analysis.memorisation import auc_by_epoch
+from lethe.config import MethodConfig
 from lethe.errors import InputError
 from lethe.figures import style
-from lethe.io import require
+from lethe.io import read_table, require
+from lethe.tables.render import stacked
+from lethe.target import Target
+from lethe.tokens.table import considered
 
 # The light ends are cut off: a line must be seen on white.
 TEMPERATURES = ListedColormap(mpl.colormaps["Oranges"](np.linspace(0.35, 1.0, 256)), name="temperatures")
 EPOCHS = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1.0, 256)), name="epochs")
 MARKERS = "ov^sDPX*<>"
 LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def make(source, settings, target: Target) -> None:
+    """From the token table and the fine-tuning epochs of each trained model, the figure and a CSV of its numbers."""
+    methods = {name: MethodConfig(**method) for name, method in settings.configured.items()}
+    followed = curves(methods, settings.finetune_temperatures)
+    paths = {model: path for (model, _), path in zip(settings.places, source.tokens, strict=True)}
+    tables = {
+        model: auc_by_epoch(
+            read_table(epochs),
+            considered(read_table(paths[model]), settings.eos),
+            settings.labels,
+            followed,
+            settings.bootstrap,
+            settings.seed,
+            settings.cluster,
+        )
+        for model, epochs in zip(settings.trained, source.epochs, strict=True)
+    }
+    auc = stacked(tables, ["model"])
+    target.csv(auc)
+    target.figure(draw(auc, settings.label))
 
 
 @style.styled

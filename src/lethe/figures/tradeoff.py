@@ -1,192 +1,129 @@
-"""The plane of model utility and forget quality, which several figures share, and what is best in it.
+"""ETW Fig. 6: what a run pays in model utility for the forget quality it reaches.
 
-Both axes need care: −log10 of a p-value may span hundreds of decades (TOFU, Maini et al. 2024, arXiv 2401.06121), and a
-collapsed model has a utility far below all others. "Best" is what the study's own selection rule says
-(`lethe.selection`), among the rows that can be drawn, so that no figure praises a run that another rule would have
-chosen.
+arXiv 2604.17785, §5 of our specification. Every run is shown, because a mean of p-values hides the runs that
+fail; and so is every configuration that a search has tried, because the best of many looks better than it is.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from textwrap import fill
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from lethe.evaluation.runs import read_runs
 from lethe.figures import style
-from lethe.figures.token_text import text_width
+from lethe.figures.plane import (
+    PASS_HEIGHT,
+    PASS_LINE,
+    RULE_WORDS,
+    X,
+    Y,
+    best_run,
+    drawable,
+    heading,
+    legend,
+    panel_grid,
+    scale_panels,
+    tried,
+    undefined,
+)
 from lethe.io import require
-from lethe.selection import BUDGET, PASS, RULES
+from lethe.tables.main import REFERENCES
+from lethe.target import Target
 
-X, Y = "model_utility", "neg_log10_fq"
-JUDGED = ("aggregate", "delta_mu", "forget_quality")
-"""Columns beside utility and −log10 FQ that selection rules read."""
-
-PASS_HEIGHT = -math.log10(PASS)
-"""−log10 FQ above which a run is told apart from the retain model."""
-PASS_LINE = {"color": "#999999", "linewidth": 0.8, "linestyle": (0, (4, 2)), "label": f"p = {PASS}"}
-COMPRESSED = "; compressed left of the dotted line"
-UTILITY, QUALITY = "Model utility (higher is better)", "−log₁₀ forget quality\n(lower is better)"
-NAMED = 3  # methods that a note on undefined rows names
-
-RULE_WORDS = {
-    "lowest_aggregate": "lowest Agg., unless another loses no utility and forgets no worse",
-    "lowest_neg_log10_fq": "lowest −log₁₀ FQ",
-    "lowest_neg_log10_fq_within_budget": f"lowest −log₁₀ FQ with ΔMU ≤ {BUDGET:g}, or smallest ΔMU if there is none",
-    "highest_utility_among_forgotten": f"highest utility with p > {PASS}, or lowest −log₁₀ FQ if there is none",
-}
-"""Selection rules as legends say them."""
+MANY = 10  # methods; with more, marks are smaller and panels higher
 
 
-def drawable(rows: pd.DataFrame, utility: str = X) -> pd.Series:
-    """[rows] bool: both coordinates are finite."""
-    return np.isfinite(rows[utility].astype(float)) & np.isfinite(rows[Y].astype(float))
+def make(source, settings, target: Target) -> None:
+    """From every run and every configuration searched, the figure of utility against forgetting."""
+    points = read_runs(source.search) if source.search else None
+    target.figure(draw(read_runs(source.runs), settings.methods, points, settings.rule))
 
 
-def best_run(rows: pd.DataFrame, rule: str) -> tuple[object | None, str]:
-    """Index of the drawable row that a selection rule picks, and why; None if no row can be drawn.
+@style.styled
+def draw(
+    runs: pd.DataFrame,
+    methods: Sequence[str] | None = None,
+    points: pd.DataFrame | None = None,
+    rule: str = "lowest_aggregate",
+) -> Figure:
+    """Model utility against −log10 forget quality; rows of panels are models, columns are splits.
 
     Args:
-        rows: runs with a unique index, the columns of the plane and `JUDGED`.
-        rule: key of `lethe.selection.RULES`.
+        runs: one row per (model, split, method, seed) with model_utility, neg_log10_fq, aggregate and forget_quality;
+            rows with method "full" and "retain" are reference marks. NaN or infinite = undefined, counted in the
+            panel.
+        methods: the study's methods, in the order that fixes their colours; by default that of `runs`.
+        points: configurations tried, one row per (model, split, method, point) with model_utility, neg_log10_fq and
+            chosen (bool); drawn small and hollow, the chosen one with a dot in it. None: nothing was searched.
+        rule: `selection.rule`; by it, the best run of each method is drawn larger.
 
     Raises:
         InputError: if a column is missing.
     """
-    require(rows, [X, Y, *JUDGED], "runs table")
-    rows = rows[drawable(rows)]
-    if rows.empty:
-        return None, "nothing defined"
-    return RULES[rule](rows)
-
-
-def panel_grid(models: Sequence[str], splits: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
-    """A figure with a row of panels per model, a column per split, and the labels of its axes.
-
-    Utility is comparable within a model, forget quality within a split, whose size sets its range.
-
-    Args:
-        models, splits: rows and columns.
-        height: of a row, inches.
-    """
-    figure = style.new(style.WIDTH if len(splits) > 1 else 4.3, height * len(models) + 1.0)
-    panels = figure.subplots(len(models), len(splits), squeeze=False, sharex="row", sharey="col")
-    return figure, panels
-
-
-def scale_panels(figure: Figure, panels: np.ndarray, models: Sequence[str], splits: Sequence[str], rows: pd.DataFrame):
-    """Scale and name the axes of a `panel_grid` for all rows that are drawn in it (columns model, split, X and Y)."""
-    for split, axes in zip(splits, panels[0], strict=True):
-        quality_scale(axes, rows.loc[rows["split"] == split, Y])
-    compressed = False
+    require(runs, ["model", "split", "method", X, Y], "runs table")
+    if points is None:
+        points = pd.DataFrame(columns=["model", "split", "method", "chosen", X, Y]).astype({X: float, Y: float})
+    require(points, ["model", "split", "method", "chosen", X, Y], "search table")
+    runs, points = runs.reset_index(drop=True), points.reset_index(drop=True)
+    methods = list(dict.fromkeys(runs["method"]) if methods is None else methods)
+    methods = [method for method in methods if method not in REFERENCES]
+    models, splits = list(dict.fromkeys(runs["model"])), list(dict.fromkeys(runs["split"]))
+    figure, panels = panel_grid(models, splits, 2.3 if len(methods) <= MANY else 2.9)
     for model, row in zip(models, panels, strict=True):
-        compressed |= utility_scale(row, rows.loc[rows["model"] == model, X])
-    figure.supxlabel(UTILITY + COMPRESSED * compressed, fontsize=8)
-    figure.supylabel(QUALITY, fontsize=8)
+        for split, axes in zip(splits, row, strict=True):
+            own = runs[(runs["model"] == model) & (runs["split"] == split)]
+            searched = points[(points["model"] == model) & (points["split"] == split)]
+            tried(axes, searched, style.looks(methods))
+            _panel(axes, own, methods, rule)
+            notes = [undefined(own, methods, "runs"), undefined(searched, methods, "configurations")]
+            heading(axes, f"{model}, {split}", notes)
+    drawn = pd.concat([frame[["model", "split", X, Y]] for frame in (runs, points)])
+    scale_panels(figure, panels, models, splits, drawn)
+    _legend(figure, methods, set(runs["method"]), rule, searched=len(points) > 0)
+    return figure
 
 
-def heading(axes: Axes, title: str, notes: Iterable[str]) -> None:
-    """A panel's title, and below it in grey what is not drawn."""
-    note = "\n".join(filter(None, notes))
-    axes.set_title(title, pad=4 + 9 * note.count("\n") + 10 * bool(note))
-    look = {"ha": "center", "va": "bottom", "fontsize": style.SMALL, "color": "#555555"}
-    axes.text(0.5, 1.02, note, transform=axes.transAxes, **look)
-
-
-def undefined(rows: pd.DataFrame, methods: Sequence[str], what: str) -> str:
-    """How many rows of a panel cannot be drawn, and whose they are; empty if all can."""
-    ours = rows[rows["method"].isin(methods)]
-    lost = ours[~drawable(ours)]["method"].value_counts(sort=False)
-    if lost.empty:
-        return ""
-    names = ", ".join(f"{method} {count}" for method, count in lost.head(NAMED).items())
-    names += f" and {len(lost) - NAMED} other methods" * (len(lost) > NAMED)
-    return fill(f"{lost.sum()} of {len(ours)} {what} undefined ({names})", 36, break_on_hyphens=False)
-
-
-def tried(axes: Axes, points: pd.DataFrame, looks: Mapping[str, style.Look]) -> None:
-    """Configurations that searches tried, small and hollow; the chosen ones larger and with a dot in them."""
-    drawn = points[drawable(points)]
-    for method, look in looks.items():
-        for point in drawn[drawn["method"] == method].to_dict("records"):
-            place = {"linestyle": "none", "color": look.colour, "clip_on": False, "zorder": 2}
+def _panel(axes: Axes, runs: pd.DataFrame, methods: Sequence[str], rule: str) -> None:
+    axes.axhline(PASS_HEIGHT, **PASS_LINE)
+    looks = style.looks(methods) | style.looks(REFERENCES)
+    large, small = (8.5, 4.5) if len(methods) <= MANY else (6.5, 3.5)
+    drawn = drawable(runs)
+    for method in [*methods, *REFERENCES]:
+        chosen = runs["method"] == method
+        best = best_run(runs[chosen], rule)[0] if method in methods else None
+        for index, run in runs[chosen & drawn].iterrows():
             axes.plot(
-                point[X],
-                point[Y],
-                marker=look.marker,
-                markersize=4.5 if point["chosen"] else 3,
-                markerfacecolor="none",
-                markeredgewidth=0.9 if point["chosen"] else 0.5,
-                label=f"_tried {method}",
-                **place,
+                run[X],
+                run[Y],
+                linestyle="none",
+                marker=looks[method].marker,
+                color=looks[method].colour,
+                markersize=large if index == best else 7 if method in REFERENCES else small,
+                markeredgecolor="white" if method in methods else "black",
+                markeredgewidth=0.5,
+                alpha=1 if index == best or method in REFERENCES else 0.7,
+                zorder=5 if method in REFERENCES else 4 if index == best else 3,
+                clip_on=False,
+                label=method,
             )
-            if point["chosen"]:
-                axes.plot(point[X], point[Y], marker=".", markersize=2.5, label=f"_chosen {method}", **place)
+        # A reference model whose forget quality is undefined still says how much utility there was to keep.
+        for value in runs.loc[chosen & ~drawn & np.isfinite(runs[X]), X] if method in REFERENCES else ():
+            axes.axvline(value, color=looks[method].colour, linewidth=0.8, linestyle=looks[method].line, label=method)
+    axes.margins(0.08, 0.12)
 
 
-def quality_scale(axes: Axes, values: pd.Series) -> None:
-    """−log10 FQ may span hundreds of decades: then linear about the 5 % line, logarithmic beyond."""
-    highest = values[np.isfinite(values)].max()
-    if highest > 20:
-        axes.set_yscale("symlog", linthresh=2, linscale=0.8)
-        axes.set_yticks([tick for tick in (0, 1, 2, 5, 10, 20, 50, 100, 200) if tick <= 1.6 * highest])
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.minorticks_off()
-        axes.set_ylim(bottom=-0.5)
-
-
-def utility_scale(panels: Iterable[Axes], values: pd.Series) -> bool:
-    """Panels that share a utility axis: if models have collapsed, squeeze the empty range between them and the others.
-
-    A collapsed model has less than a quarter of the median utility. From 0 to a dotted line, the axis then takes a
-    sixth of its width; both parts are linear.
-
-    Returns:
-        Whether there was a range worth squeezing.
-    """
-    values = values[np.isfinite(values)]
-    stand = values[values >= 0.25 * values.median()]
-    if len(stand) == len(values) or stand.max() <= 0:
-        return False
-    bend = max(0.05 * math.floor(stand.min() / 0.05 - 0.2), 0.05)
-    share = 0.2 * max(stand.max() - bend, 0.05) / bend  # of the left part's length that is kept
-    if share > 0.5:
-        return False
-    ticks = [tick for tick in MaxNLocator(4).tick_values(bend, stand.max()) if bend < tick]
-    for axes in panels:
-        axes.set_xscale(
-            "function",
-            functions=(
-                lambda x: np.where(x < bend, bend + (x - bend) * share, x),
-                lambda x: np.where(x < bend, bend + (x - bend) / share, x),
-            ),
-        )
-        axes.set_xticks([0, *ticks], [f"{tick:.2g}" for tick in (0, *ticks)])
-        axes.axvline(bend, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label="_bend")
-    return True
-
-
-def legend(figure: Figure, handles: Sequence[Line2D], title: str) -> None:
-    """A legend above the panels, as wide as the figure allows, under a title of one or more lines."""
-    made = figure.legend(
-        handles=handles,
-        loc="outside upper center",
-        ncols=legend_columns(figure, [handle.get_label() for handle in handles]),
-        columnspacing=1.0,
-        handletextpad=0.4,
-        handlelength=1.5,
-        title=title,
-        title_fontsize=style.SMALL,
-    )
-    made.get_title().set_multialignment("center")
-
-
-def legend_columns(figure: Figure, names: Sequence[str]) -> int:
-    """Columns of a legend that fit on a figure, so chosen that the last row is as full as can be."""
-    entry = max(map(text_width, names)) + 30  # points, with the mark and the space about it
-    most = max(1, int(72 * figure.get_figwidth() // entry))
-    return math.ceil(len(names) / math.ceil(len(names) / most))
+def _legend(figure: Figure, methods: Sequence[str], present: set[str], rule: str, searched: bool) -> None:
+    looks = style.looks(methods) | style.looks(REFERENCES)
+    names = [*methods, *(name for name in REFERENCES if name in present)]
+    handles = [
+        Line2D([], [], linestyle="none", marker=looks[n].marker, color=looks[n].colour, markersize=5, label=n)
+        for n in names
+    ]
+    handles.append(Line2D([], [], **PASS_LINE))
+    title = f"one mark per run; larger: best run of a method\n({RULE_WORDS[rule]})"
+    if searched:
+        title += "\nhollow: configurations tried, with a seed of their own; dotted: chosen"
+    legend(figure, handles, title)

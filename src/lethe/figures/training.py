@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+from lethe.evaluation.runs import read_logs
 from lethe.figures import style
 from lethe.io import require
+from lethe.target import Target
 
 PANELS = {
     "loss_forget": "Forget loss (nats)",
@@ -21,6 +23,11 @@ PANELS = {
     "weight_mean": "Mean token weight ω",
     "weight_std": "Standard deviation of ω",
 }
+
+
+def make(source, settings, target: Target) -> None:
+    """From the log of every run of one model and split, losses and weights by step."""
+    target.figure(draw(read_logs(source.logs), settings.methods))
 
 
 @style.styled

@@ -7,13 +7,10 @@ one: a file here, a line below, and a config section in `lethe.config` that join
 know character spans leave the tokens to `lethe.labels.align`.
 """
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
-from lethe.config import LabelConfig
 from lethe.labels.gold import gold
 from lethe.labels.keywords import keywords
 from lethe.labels.spacy import spacy_words
@@ -25,30 +22,3 @@ LABELS: dict[str, Callable[..., pd.Series]] = {
     "span_file": span_file,
     "keywords": keywords,
 }
-
-log = logging.getLogger(__name__)
-
-
-def annotate(table: pd.DataFrame, records: list[Record], labels: Mapping[str, LabelConfig]) -> pd.DataFrame:
-    """The token table with a column `informative_<name>` (nullable boolean) for every label source.
-
-    Args:
-        table: one row per answer token: sample, position, text, start, end (characters of the answer), eos.
-        records: records of the benchmark; those of other samples are ignored.
-        labels: name -> config of the source, as in the study's `labels`.
-
-    Raises:
-        InputError: what the sources raise, naming their file, row or model.
-    """
-    columns = {}
-    for name, config in labels.items():
-        column = LABELS[config.source](config, records, table)
-        if column.notna().any():
-            log.info("label source '%s': %.1f %% of its tokens are informative", name, 100 * column.mean())
-        else:
-            log.warning("label source '%s' says nothing about any sample of the token table", name)
-        columns[f"informative_{name}"] = column
-    return table.assign(**columns)
-
-
-__all__ = ["LABELS", "annotate"]

@@ -245,7 +245,7 @@ class TokenScores(NamedTuple):
     mean_logprob: Tensor
     """[N] μ = Σ p log p, nats; the negative entropy at T = 1."""
     std_logprob: Tensor
-    """[N] σ = √(Σ p (log p)² − μ²), variance clamped at 1e-6 (Min-K++ as in locuslab/open-unlearning), nats."""
+    """[N] σ = √(Σ p (log p − μ)²), variance clamped at 1e-6 (Min-K++ as in locuslab/open-unlearning), nats."""
     entropy: dict[float, Tensor]
     """temperature -> [N] entropy, nats."""
     forms: dict[Form, Tensor]
@@ -286,7 +286,10 @@ def token_scores(
             p = log_p.exp()
             logprob.append(log_p.gather(-1, targets[part, None]).squeeze(-1))
             mean.append(torch.linalg.vecdot(p, log_p))
-            std.append((torch.linalg.vecdot(p, log_p.square()) - mean[-1].square()).clamp(min=1e-6).sqrt())
+            # Not Σ p (log p)² − μ²: of a flat prediction that leaves only the rounding of two equal sums.
+            squares = log_p.sub_(mean[-1][:, None]).square_()
+            std.append(torch.linalg.vecdot(p, squares).clamp(min=1e-6).sqrt())
+            del log_p, p, squares
             for temperature in temperatures:
                 entropy[temperature].append(
                     -mean[-1] if temperature == 1 else entropy_of(log_softmax(logits / temperature))

@@ -137,3 +137,12 @@ class Encoder:
     def examples(self, records: Iterable[Record]) -> list[Example]:
         """Question and answer of each record."""
         return [self.example(r.id, r.question, r.answer) for r in records]
+
+
+def encoder_of(folder: str, config: PromptConfig) -> Encoder:
+    """Encoder of a stored model, without its weights."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return Encoder(tokenizer, config, model.get_text_config().max_position_embeddings)

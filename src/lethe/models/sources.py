@@ -67,9 +67,9 @@ def _from_hub(config: HubConfig):
         commit = HfApi().model_info(config.repository, revision=config.revision).sha
         arguments = {"revision": commit, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(config.repository, **arguments)
-        model = AutoModelForCausalLM.from_pretrained(
-            config.repository, dtype=torch.float32, use_safetensors=True, **arguments
-        )
+        model = _whole(config.repository, use_safetensors=True, **arguments)
+    except InputError:
+        raise  # had, but not whole
     except (OSError, ValueError, HTTPError) as error:
         raise InputError(
             f"hub model {config.repository} at revision {config.revision} cannot be had: {error}\n"
@@ -88,7 +88,7 @@ def _from_gguf(config: GgufConfig):
         )
     folder = Path(spec.origin).parent
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=config.file)
-    quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=config.file, dtype=torch.float32)
+    quantised = _whole(folder, gguf_file=config.file)
     # save_pretrained refuses a model whose config still says that it is quantised
     plain = {key: value for key, value in quantised.config.to_dict().items() if key != "quantization_config"}
     model = type(quantised)(type(quantised.config).from_dict(plain))
@@ -137,12 +137,45 @@ def scratch(
 
 
 def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load model (fp32, eval mode) and tokenizer from a folder; safetensors only, never the network."""
+    """Load model (fp32, eval mode) and tokenizer from a folder; safetensors only, never the network.
+
+    Raises:
+        InputError: if the folder's tensors are not those of its architecture, one for one.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    return _whole(folder, use_safetensors=True, local_files_only=True).eval(), tokenizer
+
+
+def _whole(source: str | Path, **arguments) -> PreTrainedModel:
+    """`from_pretrained` (fp32) that refuses what transformers only warns of: tensors filled with random numbers.
+
+    A head tied to the embeddings is not missing, nor are buffers of older versions (rotary frequencies, attention
+    masks) unexpected: transformers leaves both out of its report. What stays unexpected is a part of the stored model
+    that would not be run: layers beyond the config's, an adapter, a bias.
+
+    Raises:
+        InputError: naming the source and the first few tensors.
+    """
+    model, report = AutoModelForCausalLM.from_pretrained(
+        source, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
     )
-    return model.eval(), tokenizer
+    shapes = {name: f"{name} ({list(stored)} for {list(own)})" for name, stored, own in report["mismatched_keys"]}
+    faults = {
+        "lack": sorted(report["missing_keys"]),
+        "have the wrong shape of": [shapes[name] for name in sorted(shapes)],
+        "have no place in the model for": sorted(report["unexpected_keys"]),
+    }
+    found = [f"they {fault} {', '.join(names[:3])}" + _rest(names) for fault, names in faults.items() if names]
+    if found:
+        raise InputError(
+            f"model {source}: its weights do not fit {type(model).__name__} as its config.json describes it: "
+            f"{'; '.join(found)}. Save or download the model again, all files of it, or correct its config.json."
+        )
+    return model
+
+
+def _rest(names: list[str]) -> str:
+    return f" and {len(names) - 3} more" if len(names) > 3 else ""
 
 
 def place(model: PreTrainedModel, device: torch.device, dtype: torch.dtype | None) -> PreTrainedModel:

@@ -12,7 +12,19 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
 from lethe.analysis.auc import END_TOKEN, labelled
-from lethe.tables.render import Column, Layout
+from lethe.io import read_table
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
+from lethe.tokens.table import considered
+
+
+def make(source, settings, target: Target) -> None:
+    """From the token table of each model, how far label sources agree."""
+    tables = {
+        model: agreement_table(considered(read_table(path), settings.eos), settings.labels)
+        for (model, _), path in zip(settings.places, source.tokens, strict=True)
+    }
+    target.table(stacked(tables, ["model"]), layout(settings.place["split"], settings.labels, settings.eos))
 
 
 def agreement_table(table: pd.DataFrame, labels: Iterable[str]) -> pd.DataFrame:

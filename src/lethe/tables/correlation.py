@@ -13,13 +13,28 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lethe.analysis.auc import DRAWN, auc_table, definition, interval, labelled, ranking, resamples
-from lethe.tables.render import Column, Layout
-from lethe.tokens.table import entropy_column
+from lethe.io import read_table
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
+from lethe.tokens.table import considered, entropy_column
 from lethe.weightings.spacy_nouns import SpacyNouns
 
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
 MASKS = {f"SCN ({name})": name for name in get_args(SpacyNouns.model_fields["definition"].annotation)}
 """Every definition of SCN: which one ETW compares with is unknown (§3.3, §4.2), so all are reported."""
+
+
+def make(source, settings, target: Target) -> None:
+    """From the token table of each model, the correlations of all scores with all label sources."""
+    tables = {}
+    for (model, _), path in zip(settings.places, source.tokens, strict=True):
+        tokens = with_masks(considered(read_table(path), settings.eos))
+        scores = score_names(tokens, settings.methods, settings.temperatures, settings.forms)
+        tables[model] = correlation_table(
+            tokens, settings.labels, scores, settings.bootstrap, settings.seed, settings.cluster
+        )
+    looks = layout(settings.place["split"], settings.bootstrap, settings.cluster, settings.eos)
+    target.table(stacked(tables, ["model"]), looks)
 
 
 def with_masks(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,12 +4,23 @@ ETW claims no parser, no reference model and one extra scalar (arXiv 2604.17785;
 timing. The runs' own logs say what a step takes.
 """
 
+from itertools import islice
+
 import pandas as pd
 
-from lethe.tables.render import Column, Layout
+from lethe.evaluation.runs import read_logs
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
 
 GROUP = ["model", "split", "method"]
 WARM_UP = 2  # first steps: allocation and compilation, not the method
+
+
+def make(source, settings, target: Target) -> None:
+    """From the log of every run, the table of seconds and memory."""
+    paths = iter(source.logs)
+    logs = {place: read_logs(islice(paths, settings.runs_per_place)) for place in settings.places}
+    target.table(cost_table(stacked(logs, ["model", "split"]), settings.baseline), layout(settings.baseline))
 
 
 def cost_table(logs: pd.DataFrame, baseline: str) -> pd.DataFrame:

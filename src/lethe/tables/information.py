@@ -5,17 +5,16 @@ the work, so the table cannot say what the code does not.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from lethe.config import MethodConfig
 from lethe.methods.contract import Objective, RetainTerm, Weighting
 from lethe.methods.part import Part, is_written_out
 from lethe.tables.render import Column, Layout
+from lethe.target import Target
 from lethe.weightings import Scored
-
-if TYPE_CHECKING:
-    from lethe.config import MethodConfig
 
 SOURCES = (
     "ground truth",
@@ -28,7 +27,13 @@ SOURCES = (
 PREDICTIVE = {"predictive distribution", "gold-token confidence", "reference model", "training signal"}
 
 
-def information_table(methods: "Mapping[str, MethodConfig]") -> pd.DataFrame:
+def make(source, settings, target: Target) -> None:
+    """From the methods as configured, the table of what they look at."""
+    methods = {name: MethodConfig(**method) for name, method in settings.configured.items()}
+    target.table(information_table(methods), layout())
+
+
+def information_table(methods: Mapping[str, MethodConfig]) -> pd.DataFrame:
     """One row per method.
 
     Columns: method, weighting, objective, retain (names in the config), formula (first line of the weighting's

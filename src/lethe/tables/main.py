@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from lethe.errors import InputError
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
 from lethe.io import require
 from lethe.metrics import METRICS
 from lethe.tables.render import Column, Layout, cell
+from lethe.target import Target
 
 KEYS = ["model", "split", "method"]
 REFERENCES = ("full", "retain")
@@ -49,6 +52,14 @@ HEADINGS = {
 }
 FORMATS = {"forget_quality": ".3g", "delta_mu": ".2f", "abs_privleak": ".2f", "privleak": ".2f"}
 ARROW = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "half": " → 0.5", None: ""}
+
+
+def make(source, settings, target: Target) -> None:
+    """From every run and what the searches chose, the main table and all runs as CSV."""
+    runs = read_runs(source.runs)
+    table = with_best(main_table(runs, [*MAIN_METRICS, *ALSO]), MAIN_METRICS)
+    target.table(table, layout(MAIN_METRICS, notes(read_chosen(source.chosen), settings.tried)))
+    target.csv(runs, "runs")
 
 
 def better(name: str) -> str | None:

@@ -12,10 +12,14 @@ import pandas as pd
 from scipy import stats
 
 from lethe.analysis.auc import interval, resamples
+from lethe.benchmarks.records import read_records
 from lethe.errors import InputError
-from lethe.io import require
+from lethe.evaluation.chosen import notes, read_chosen
+from lethe.evaluation.runs import read_runs
+from lethe.io import read_table, require
 from lethe.tables.main import REFERENCES, heading
-from lethe.tables.render import Column, Layout
+from lethe.tables.render import Column, Layout, stacked
+from lethe.target import Target
 
 RUN_METRICS = ("neg_log10_fq", "delta_mu", "abs_privleak", "aggregate", "model_utility", "forget_Q_A_Prob")
 SAMPLE_METRICS = {
@@ -28,6 +32,20 @@ LEVEL = 0.05
 # difference at LEVEL. The percentile interval would not tell: that of 2 clusters reaches from one mean to the other,
 # and leaves out 0 half of the time where there is no effect.
 LEAST_CLUSTERS = 6
+
+
+def make(source, settings, target: Target) -> None:
+    """From runs, samples, records and what the searches chose, the tests over seeds and those over samples."""
+    method, search = settings.method, notes(read_chosen(source.chosen), settings.tried)
+    by_seed = seed_table(read_runs(source.runs), method)
+    groups = {record.id: record.group for record in read_records(source.records[0])}
+    by_sample = {
+        place: sample_table(read_table(path), groups, method, settings.bootstrap, settings.seed)
+        for place, path in zip(settings.places, source.samples, strict=True)
+    }
+    target.table(headed(by_seed), seed_layout(method, len(settings.seeds), search), "seeds")
+    samples = headed(stacked(by_sample, ["model", "split"]))
+    target.table(samples, sample_layout(method, settings.bootstrap, search), "samples")
 
 
 def holm(p: np.ndarray) -> np.ndarray:

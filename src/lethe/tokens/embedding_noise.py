@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from lethe.methods.kernel import chunk_rows
-from lethe.methods.logits import log_softmax
+from lethe.methods.logits import entropy_of, log_softmax
 from lethe.models.device import autocast
 from lethe.models.prompts import Example
 from lethe.models.states import ROWS_PER_PASS, answer_states, by_length, head_weight
@@ -75,9 +75,8 @@ def mutual_information(hidden: list[Tensor], head: Tensor, chunk: int | None = N
         entropy: Tensor | float = 0.0
         for states in hidden:
             log_p = log_softmax(states[part] @ head.T)  # [c, V]
-            p = log_p.exp()
-            mean = mean + p / len(hidden)
-            entropy = entropy - torch.linalg.vecdot(p, log_p) / len(hidden)
+            mean = mean + log_p.exp() / len(hidden)
+            entropy = entropy + entropy_of(log_p) / len(hidden)
         information[part] = torch.special.entr(mean).sum(-1) - entropy
     return information
 

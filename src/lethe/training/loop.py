@@ -55,11 +55,11 @@ class Context:
     `steps` is the number of optimiser steps of the whole run, `step` of those completed.
     """
 
-    def __init__(self, model: PreTrainedModel, config: TrainingConfig, seed: int, gpus: int, steps: int = 0):
+    def __init__(self, model: PreTrainedModel, config: TrainingConfig, gpus: int, steps: int = 0):
         self.accelerator = Accelerator(cpu=gpus == 0)
         self.device = self.accelerator.device
         self.dtype = autocast_dtype(config.precision, self.device)
-        self.model, self.config, self.seed = model, config, seed
+        self.model, self.config = model, config
         self.steps = steps
         self.step = self.epoch = 0
 
@@ -154,7 +154,7 @@ def train(
         attach(model, config.lora, seed)
     per_epoch = math.ceil(rows / config.batch_size)
     steps, warmup = config.epochs * per_epoch, round(config.warmup_epochs * per_epoch)
-    context = Context(model, config, seed, gpus, steps)
+    context = Context(model, config, gpus, steps)
     model.to(context.device)
     optimizer = make_optimizer(model, config)
     log.info("%d rows, %d epochs of %d steps, %d processes", rows, config.epochs, per_epoch, context.world)

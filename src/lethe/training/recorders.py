@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig
+from lethe.config import MeasureConfig
 from lethe.evaluation.measure import measure_generations, measure_tokens, no_generations
 from lethe.methods.kernel import token_scores
 from lethe.models.device import autocast
@@ -34,14 +34,6 @@ class Recorder:
     def table(self) -> pd.DataFrame:
         """The looks below each other; empty if none was asked for."""
         return pd.concat(self.tables, ignore_index=True) if self.tables else pd.DataFrame()
-
-
-def measured_epochs(epochs: int, every: int) -> list[int]:
-    """Epochs after which a run of that many epochs is measured: each `every`-th and the last.
-
-    Not the start: it is the same model in all runs, and measured already.
-    """
-    return sorted({*range(every, epochs + 1, every), epochs})
 
 
 def together(*recorders: Recorder) -> Callable[[Context, int], None]:
@@ -78,18 +70,20 @@ class Measurement:
     `tokens` and `generations` are two looks; the cheap suite takes only the first.
     """
 
-    def __init__(self, encoder: Encoder, sets: dict[str, list[Record]], config: EvaluationConfig):
-        self.encoder, self.sets, self.config = encoder, sets, config
+    def __init__(self, encoder: Encoder, sets: dict[str, list[Record]], config: MeasureConfig, tokens_per_batch: int):
+        self.encoder, self.sets, self.config, self.tokens_per_batch = encoder, sets, config, tokens_per_batch
 
     def tokens(self, context: Context) -> pd.DataFrame:
         own = self._own(context)
-        table, _ = measure_tokens(context.model, self.encoder, own, self.config.tokens_per_batch, context.dtype)
+        table, _ = measure_tokens(context.model, self.encoder, own, self.tokens_per_batch, context.dtype)
         return pd.concat(context.gather([table]), ignore_index=True)
 
     def generations(self, context: Context) -> pd.DataFrame:
-        if self.config.epoch_suite == "cheap":
+        if self.config.suite == "cheap":
             return no_generations()
-        table, _ = measure_generations(context.model, self.encoder, self._own(context), self.config, context.dtype)
+        table, _ = measure_generations(
+            context.model, self.encoder, self._own(context), self.config, self.tokens_per_batch, context.dtype
+        )
         return pd.concat(context.gather([table]), ignore_index=True)
 
     def _own(self, context: Context) -> dict[str, list[Record]]:

@@ -1,0 +1,199 @@
+"""A search: all trials of a swept method in one process, and the configuration that is reported.
+
+Model and data are read once; every trial trains a copy of the starting model with `selection.seed`, which is never
+reported, and is measured as `selection.suite` says. Optuna keeps the trials in a journal: a search that was killed goes
+on with the next trial, and a trial's numbers depend on its configuration alone. Lists are tried in every combination
+(GridSampler); with `selection.trials`, TPE chooses so many, minimising what is left of the forget set and what is lost.
+"""
+
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from lethe.config import MethodConfig, Study, load
+from lethe.config.methods import Range
+from lethe.evaluation.evaluate import Tables, evaluate
+from lethe.evaluation.measure import no_generations
+from lethe.evaluation.runs import run_row
+from lethe.evaluation.substitute import by_substitute
+from lethe.io import read_table, sha256, write_json, write_table
+from lethe.provenance import provenance
+from lethe.selection import select
+from lethe.training.run import Ground, ground, run
+
+log = logging.getLogger(__name__)
+
+OBJECTIVES = ("neg_log10_fq", "delta_mu")
+UNDEFINED = 1e6
+"""What TPE is told in place of an undefined value: worse than any other."""
+
+
+def suggest(trial: optuna.Trial, method: MethodConfig) -> dict[str, Any]:
+    """A value for each key of the sweep, as the sampler has it."""
+    return {
+        key: trial.suggest_float(key, values.low, values.high, log=values.log, step=values.step)
+        if isinstance(values, Range)
+        else trial.suggest_categorical(key, values)
+        for key, values in method.sweep.items()
+    }
+
+
+def sampler(method: MethodConfig, study: Study, done: int) -> optuna.samplers.BaseSampler:
+    """Who chooses the next trial: the grid, or TPE seeded by the trials done, so that a killed search goes on alike."""
+    if study.selection.trials is None:
+        return optuna.samplers.GridSampler(dict(method.sweep), seed=study.selection.seed)
+    return optuna.samplers.TPESampler(seed=study.selection.seed + done)
+
+
+def search(
+    ground: Ground,
+    method: MethodConfig,
+    study: Study,
+    references: Mapping[str, Tables],
+    row: Mapping[str, str],
+    journal: str | Path,
+    key: str,
+    gpus: int,
+) -> pd.DataFrame:
+    """Try what has not been tried yet; returns the metrics of every trial.
+
+    Args:
+        ground: what the trials share.
+        method: with a sweep.
+        study: training, measurement, selection.
+        references: measured tables of the reference models, by name.
+        row: model, split, method of the table's rows.
+        journal: Optuna's file; made if it is not there.
+        key: names what decides the numbers; trials of other keys in the journal are not used.
+        gpus: granted by the scheduler.
+
+    Returns:
+        As `run_row`, and trial (number), point (id of the configuration), parameters (JSON); ordered as the grid is, or
+        by trial.
+    """
+    Path(journal).parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trials = optuna.create_study(
+        study_name=key,
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        directions=["minimize"] * len(OBJECTIVES),
+        load_if_exists=True,
+    )
+
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        values = suggest(trial, method)
+        metrics = trial_metrics(ground, method.at(values), study, references, row, gpus)
+        log.info("trial %d of %d: %s", _done(trials) + 1, study.tried(row["method"]), method.point(values))
+        trial.set_user_attr("row", {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in metrics.items()})
+        trial.set_user_attr("values", values)
+        found = [metrics[name] for name in OBJECTIVES]
+        return tuple(value if np.isfinite(value) else UNDEFINED for value in found)
+
+    while _done(trials) < study.tried(row["method"]):
+        trials.sampler = sampler(method, study, _done(trials))
+        trials.optimize(objective, n_trials=1)
+    return trial_table(trials, method)
+
+
+def _done(trials: optuna.Study) -> int:
+    return len(trials.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+
+
+def trial_metrics(
+    ground: Ground,
+    method: MethodConfig,
+    study: Study,
+    references: Mapping[str, Tables],
+    row: Mapping[str, str],
+    gpus: int,
+) -> dict[str, Any]:
+    """Train and measure one configuration: as `run_row`, with a substitute for the utility in the cheap suite."""
+    seed, suite = study.selection.seed, study.selection.suite
+    start = copy.deepcopy(ground.model)
+    tables, _ = run(ground, start, method, study, seed, gpus, epochs=False, suite=suite)
+    measured = dict(references) | {"trial": (tables["tokens"], tables["generations"])}
+    if suite == "cheap":
+        measured = {who: (tokens, no_generations()) for who, (tokens, _) in measured.items()}
+    _, summaries = evaluate(measured, ground.records, ground.sets, study.evaluate)
+    names = {"trial": f"{row['method']}/seed{seed}"}
+    rows = pd.DataFrame(
+        [run_row(row["model"], row["split"], names.get(who, who), summary) for who, summary in summaries.items()]
+    )
+    if suite == "cheap":
+        rows = by_substitute(rows, "utility_teacher_forced")
+    return rows.iloc[-1].to_dict()
+
+
+def trial_table(trials: optuna.Study, method: MethodConfig) -> pd.DataFrame:
+    """All trials that ended, see `search`; a configuration that was tried twice carries its trial's number."""
+    rows = []
+    for number, trial in enumerate(trials.get_trials(states=(optuna.trial.TrialState.COMPLETE,))):
+        values = trial.user_attrs["values"]
+        rows.append(
+            {
+                **{k: np.nan if v is None else v for k, v in trial.user_attrs["row"].items()},
+                "trial": number,
+                "point": method.point(values),
+                "parameters": json.dumps(values),
+            }
+        )
+    table = pd.DataFrame(rows).astype({"seed": "Int64"})
+    order = {method.point(values): i for i, values in enumerate(method.grid())}
+    table = table.sort_values("point", key=lambda points: points.map(order), kind="stable", ignore_index=True)
+    again = table["point"].duplicated()
+    return table.assign(point=table["point"].where(~again, table["point"] + "#" + table["trial"].astype(str)))
+
+
+def choose(
+    source: Mapping[str, Any], target: Mapping[str, str], config: Mapping, place: Mapping[str, str], gpus: int
+) -> None:
+    """The rule `search`: try every configuration, write the table of trials and what the rule of selection picks.
+
+    Args:
+        source: see `lethe.training.run.ground`; and reference_tokens, reference_generations.
+        target: runs, chosen -> path; Optuna's journal lies beside them and outlives the job.
+        config: the study's config as Snakemake has it.
+        place: model, split, method.
+        gpus: granted by the scheduler.
+    """
+    study = load(config)
+    method = study.methods[place["method"]]
+    shared = ground(source, place["split"], study)
+    tables = zip(source["reference_tokens"], source["reference_generations"], strict=True)
+    references = {
+        who: (read_table(tokens), read_table(said))
+        for who, (tokens, said) in zip(("full", "retain"), tables, strict=False)
+    }
+    journal = Path(target["runs"]).with_name("journal.log")
+    trials = search(shared, method, study, references, place, journal, key_of(source, study, method), gpus)
+    point, why = select(trials, study.selection.rule)
+    write_table(target["runs"], trials.assign(chosen=trials["point"] == point), provenance(config))
+    values = json.loads(trials.loc[trials["point"] == point, "parameters"].iloc[0])
+    chosen = {"point": point, "rule": study.selection.rule, "seed": study.selection.seed, "why": why}
+    write_json(target["chosen"], chosen | {"method": method.at(values).model_dump(mode="json")})
+
+
+def key_of(source: Mapping[str, Any], study: Study, method: MethodConfig) -> str:
+    """Hash of what decides the numbers of a method's trials: settings, code, and the content of the inputs.
+
+    The space that is searched is left out: trials of a grid that has grown are those of before.
+    """
+    config = study.model_dump(mode="json")
+    settings = [config[key] for key in ("unlearn", "prompt", "measure", "evaluate", "splits", "refusals", "seed")]
+    settings += [method.model_dump(mode="json") | {"sweep": {}}, study.selection.seed, study.selection.suite]
+    paths = [path for _, value in source.items() for path in ([value] if isinstance(value, str) else value)]
+    files = sorted(
+        f for path in map(Path, paths) for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()
+    )
+    content = [[str(file), sha256(file)] for file in files]
+    return hashlib.sha256(json.dumps([settings, content], sort_keys=True).encode()).hexdigest()

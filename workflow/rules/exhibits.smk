@@ -1,0 +1,62 @@
+# A rule for every figure and table that the study has, from their declarations in src/lethe/exhibits.py; one script.
+for exhibit in PLAN.exhibits():
+
+    rule:
+        name:
+            exhibit.name
+        input:
+            unpack(
+                lambda wildcards, exhibit=exhibit: PLAN.exhibit_inputs(
+                    exhibit, dict(wildcards)
+                )
+            ),
+        output:
+            **{
+                name: (
+                    report(
+                        f"results/{S}/{path}",
+                        caption=f"../report/{exhibit.name}.rst",
+                        category=exhibit.category,
+                        labels={"result": title}
+                        | {key: f"{{{key}}}" for key in PLAN.exhibit_keys(exhibit)},
+                    )
+                    if shown
+                    else f"results/{S}/{path}"
+                )
+                for name, path, title, shown in exhibit_outputs(exhibit)
+            },
+        log:
+            f"results/{S}/logs/{exhibit.stem}.log",
+        localrule: True
+        conda:
+            "../../environment.yml"
+        params:
+            **PLAN.exhibit_settings(exhibit),
+            place=lambda wildcards: dict(wildcards),
+            places=lambda wildcards, exhibit=exhibit: PLAN.exhibit_places(
+                exhibit, dict(wildcards)
+            ),
+            stems=lambda wildcards, exhibit=exhibit: PLAN.exhibit_stems(
+                exhibit, dict(wildcards)
+            ),
+        script:
+            "../scripts/exhibit.py"
+
+
+# The notebook is a rule too: it runs on every finished study, and its executed copy is a log.
+rule explore_tokens:
+    input:
+        tables=[PLAN.stage("weigh", *place) for place in PLAN.places()],
+        records=PLAN.records(),
+        code=PLAN.notebook_code("tokens"),
+    output:
+        f"results/{S}/explore_tokens/pressed_tokens.csv",
+    log:
+        notebook=f"results/{S}/explore_tokens/tokens.ipynb",
+    conda:
+        "../../environment.yml"
+    params:
+        label=STUDY.figures.label,
+        methods=PLAN.methods,
+    notebook:
+        "../../notebooks/tokens.ipynb"
