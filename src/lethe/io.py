@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,21 +25,46 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
     Works for files and for folders. The temporary name keeps the suffix, because some writers (matplotlib,
-    safetensors) look at it.
+    safetensors) look at it. What killed jobs left of the same target is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    before, after = f".{path.stem}.{socket.gethostname()}.", f".partial{path.suffix}"
+    _remove_stale(path.parent, before, after)
+    temporary = path.with_name(f"{before}{os.getpid()}{after}")
     try:
         yield temporary
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove_stale(folder: Path, before: str, after: str) -> None:
+    """Remove temporaries whose process is gone; the host is in their name, for another's processes cannot be seen."""
+    for left in folder.iterdir():
+        pid = left.name.removeprefix(before).removesuffix(after)
+        # Its own number on a file that it has not begun: an earlier process had it, as happens in containers.
+        if left.name == f"{before}{pid}{after}" and pid.isdecimal() and (int(pid) == os.getpid() or _is_gone(int(pid))):
+            _remove(left)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False  # it runs, as another user
+    return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

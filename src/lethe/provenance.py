@@ -6,7 +6,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import distributions, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 import pandas as pd
@@ -40,12 +40,12 @@ def provenance(config: Mapping) -> dict:
     """
     canonical = json.dumps(config, sort_keys=True, default=str)
     return {
-        "lethe_version": version("lethe"),
+        "lethe_version": _version("lethe"),
         "commit": commit(),
         "config_sha256": hashlib.sha256(canonical.encode()).hexdigest(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: version(name) for name in PACKAGES} | _installed(MODEL_PACKAGES),
+        "packages": {name: _version(name) for name in PACKAGES} | _installed(MODEL_PACKAGES),
         "config": json.loads(canonical),
     }
 
@@ -78,7 +78,15 @@ def stamped_csv(table: pd.DataFrame, provenance: Mapping[str, str]) -> str:
 
 def _installed(names: Iterable[str]) -> dict[str, str]:
     present = {distribution.name for distribution in distributions()}
-    return {name: version(name) for name in names if name in present}
+    return {name: _version(name) for name in names if name in present}
+
+
+def _version(name: str) -> str:
+    """Version of a package, or `unknown` where its metadata is missing or says none: no reason to lose a result."""
+    try:
+        return version(name) or "unknown"
+    except PackageNotFoundError:
+        return "unknown"
 
 
 @cache

@@ -4,9 +4,14 @@ import logging
 import sys
 from pathlib import Path
 
+from lethe.provenance import provenance
+
 
 def setup(snakemake) -> None:
     """Send log records and uncaught errors to `snakemake.log[0]`, warnings to the terminal as well.
+
+    Then see that the provenance can be had: it goes into what is written at the end, and what is wrong with it must not
+    throw away a training. The commit is that of the start, too.
 
     Args:
         snakemake: the object that Snakemake puts into a script.
@@ -25,6 +30,7 @@ def setup(snakemake) -> None:
         logging.getLogger("lethe").critical("%s", error, exc_info=(kind, error, traceback))
 
     sys.excepthook = log_error
+    provenance(snakemake.config)
 
 
 def limit_threads(threads: int) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -104,6 +105,57 @@ def test_killed_job_leaves_the_old_file_or_none(tmp_path, old):
     assert (target.read_text() if target.exists() else None) == old
     write_text(target, "whole")
     assert target.read_text() == "whole"
+
+
+KILLED = """
+import os, signal, sys
+from lethe.io import atomic
+with atomic(sys.argv[1]) as temporary:
+    if temporary.suffix:
+        temporary.write_text("half")
+    else:
+        temporary.mkdir()
+        (temporary / "weights").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["file.txt", "model"])
+def test_what_a_killed_job_left_goes_with_the_next_write(tmp_path, name):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)])
+    assert len(list(tmp_path.iterdir())) == 1, "the job was killed while it saved"
+    write_text(tmp_path / "other.txt", "another target")
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic(tmp_path / name) as temporary:
+        assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+        temporary.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "other.txt"])
+
+
+def test_own_number_on_a_leftover_is_an_earlier_process(tmp_path):
+    """In a container, process numbers come again; a folder must not be saved into a half of another."""
+    with atomic(tmp_path / "model") as temporary:
+        temporary.mkdir()
+    temporary.mkdir()
+    (temporary / "weights").write_text("half")
+    with atomic(tmp_path / "model") as temporary:
+        assert not temporary.exists()
+        temporary.mkdir()
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize("other", ["running", "host"])
+def test_what_may_still_be_written_stays(tmp_path, other):
+    with atomic(tmp_path / "file.txt") as temporary:
+        temporary.write_text("")
+    me = str(os.getpid())
+    if other == "running":
+        left = tmp_path / temporary.name.replace(f".{me}.", f".{os.getppid()}.")
+    else:
+        left = tmp_path / temporary.name.replace(socket.gethostname(), "elsewhere")
+    left.write_text("half")
+    write_text(tmp_path / "file.txt", "whole")
+    assert left.read_text() == "half"
 
 
 def test_two_writers_do_not_share_a_temporary_file(tmp_path):

@@ -43,6 +43,21 @@ def test_nothing_in_it_depends_on_when_or_where(monkeypatch, tmp_path):
     assert "/" not in text, "a path"
 
 
+@pytest.fixture
+def broken(monkeypatch, tmp_path):
+    """Two installed packages: one without any metadata, and one whose metadata tell no version."""
+    (tmp_path / "silent-1.dist-info").mkdir()
+    (tmp_path / "silent-1.dist-info" / "METADATA").write_text("Name: silent\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(module, "PACKAGES", (*PACKAGES, "absent", "silent"))
+
+
+def test_a_package_without_metadata_is_unknown(broken):
+    packages = provenance(CONFIG)["packages"]
+    assert packages["absent"] == packages["silent"] == "unknown"
+    assert packages["torch"] == version("torch")
+
+
 def test_hash_is_that_of_the_canonical_config():
     canonical = json.dumps(CONFIG, sort_keys=True)
     assert provenance(CONFIG)["config_sha256"] == hashlib.sha256(canonical.encode()).hexdigest()

@@ -20,9 +20,11 @@ def start(monkeypatch):
 
     def start(path):
         others, root.handlers = root.handlers, []
-        setup(SimpleNamespace(log=[str(path)]))
-        added.extend(root.handlers)
-        root.handlers = others + root.handlers
+        try:
+            setup(SimpleNamespace(log=[str(path)], config={}))
+        finally:
+            added.extend(root.handlers)
+            root.handlers = others + root.handlers
         return path
 
     yield start
@@ -71,6 +73,15 @@ def test_log_starts_anew(start, tmp_path):
 def test_requests_of_the_hub_client_are_not_logged(log):
     logging.getLogger("httpx").info("GET https://example.org")
     assert log.read_text() == ""
+
+
+def test_what_is_wrong_with_the_provenance_shows_before_anything_is_computed(start, tmp_path, monkeypatch):
+    def fail(config):
+        raise OSError("no metadata")
+
+    monkeypatch.setattr("lethe.script.provenance", fail)
+    with pytest.raises(OSError, match="no metadata"):
+        start(tmp_path / "rule.log")
 
 
 def test_threads_are_limited():

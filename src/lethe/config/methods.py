@@ -77,7 +77,7 @@ class MethodConfig(Section):
         {},
         description="Values to try: `weighting.<key>`, `objective.<key>`, `retain.<key>`, `strength`, "
         "`retain_strength` or `training.<key>` -> list, or range {low, high, log, step}; `weighting.form.temperature` "
-        "and `weighting.scale.share` go one part deeper. Every combination of lists is tried, or `selection.trials` of "
+        "or `weighting.scale.share` go one part deeper. Every combination of lists is tried, or `selection.trials` of "
         "them; `selection` picks one.",
     )
 

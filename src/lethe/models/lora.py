@@ -25,7 +25,9 @@ def attach(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
         InputError: if the model has no linear layer of a name in `targets`, or it is the output layer.
     """
     _check_targets(model, config.targets)
-    model.to(getattr(torch, config.frozen))
+    # Not `model.to`: it would round the buffers as well, and rotary positions with them (an angle of 100 by up to 0.2).
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(getattr(torch, config.frozen))
     torch.manual_seed(seed)
     LoraModel(
         model,
