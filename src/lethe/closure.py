@@ -22,7 +22,13 @@ PACKAGE = Path(lethe.__file__).parent
 # They decide no number: an edit to them must not rerun a study. The config reaches rules as parameters.
 PLUMBING = {"errors", "io", "script", "provenance", "plan", "closure", "exhibits", "target", "splits"}
 # Adding a part must rerun nothing that does not use it: the parts in use are added by the modules of their classes.
-REGISTRIES = {f"{package}/__init__" for package in ("weightings", "objectives", "retain", "labels", "benchmarks")}
+REGISTRIES = {
+    f"{package}/__init__"
+    for package in (
+        *("weightings", "weightings/scores", "weightings/scales"),
+        *("objectives", "retain", "labels", "benchmarks"),
+    )
+}
 
 
 @cache

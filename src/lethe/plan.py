@@ -27,7 +27,6 @@ from lethe.closure import closure, module, part_files
 from lethe.config import EmbeddingNoiseConfig, MethodConfig, Study
 from lethe.exhibits import EXHIBITS, SUFFIXES, Exhibit
 from lethe.io import read_provenance
-from lethe.methods.contract import StaticWeighting
 from lethe.methods.forms import FORMS
 from lethe.splits import retain_split
 from lethe.tokens.table import entropy_column
@@ -52,15 +51,14 @@ def stages_of(columns: Iterable[str]) -> list[str]:
 
 def training_columns(method: MethodConfig) -> list[str]:
     """What training reads of the token table; entropies and forms come from its own forward passes."""
-    columns = list(method.weighting.columns()) if isinstance(method.weighting, StaticWeighting) else []
-    return columns + ["logprob"] * (method.objective.reference or method.weighting.reference)
+    return [*method.weighting.columns()] + ["logprob"] * (method.objective.reference or method.weighting.reference)
 
 
 def weight_columns(method: MethodConfig) -> list[str]:
     """What weights at the starting model are made from."""
     columns = [entropy_column(t) for t in method.weighting.temperatures()]
     columns += [form.column for form in method.weighting.forms()]
-    return columns + (list(method.weighting.columns()) if isinstance(method.weighting, StaticWeighting) else [])
+    return [*columns, *method.weighting.columns()]
 
 
 def measurement(study: Study) -> str:

@@ -12,6 +12,9 @@ class LinearScore(Score):
     information = ("training signal",)
     budget: float = Field(0.3, description="b.")
 
+    def weights(self, batch: TokenBatch) -> torch.Tensor:
+        return torch.full_like(batch.logprob, 0.5)  # at the start, where w = c = 0
+
     def start(self, run: Run) -> Weigher:
         return LinearScorer(self, run)
 

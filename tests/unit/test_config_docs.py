@@ -118,7 +118,10 @@ def test_sections_that_are_optional_or_searched():
     assert top["forms"][0] == "list, each: name or `{name: {key: value}}`"
     assert top["selection"][:2] == ["section", "the section's"]
     methods = rows(text, "`methods.<name>`")
-    assert methods["sweep"][:2] == ["map of names, each: non-empty list, each: number, text, boolean or section", "`{}`"]
+    assert methods["sweep"][:2] == [
+        "map of names, each: non-empty list, each: number, text, boolean or section",
+        "`{}`",
+    ]
     assert "rank" in rows(text, "`finetune.lora`, `unlearn.lora`, `models.<name>.training.lora`")
     assert "repository" in rows(text, "`models.<name>.full`, `models.<name>.retain.<name>`")
     assert rows(text, "`models.<name>` with `source: checkpoints`")["full"][:2] == ["section", "required"]

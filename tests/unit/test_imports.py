@@ -11,10 +11,8 @@ import lethe.figures
 import lethe.metrics
 import lethe.tables
 
-# The torch of weights at the starting model is what they are computed with.
-COMPUTES = {"lethe.analysis.memorisation", "lethe.figures.etw_memorisation"}
-# Its numbers come from a forward pass that still lives in the same file.
-FORWARD = {"lethe.analysis.next_tokens", "lethe.figures.etw_fig1"}
+# Weights at the starting model are computed with torch, and next tokens come from a forward pass.
+COMPUTES = {"lethe.analysis.memorisation", "lethe.figures.etw_memorisation", "lethe.analysis.next_tokens"}
 
 CODE = """
 import importlib, sys
@@ -28,11 +26,19 @@ for name in sys.argv[1:]:
 
 def modules(package) -> list[str]:
     names = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
-    return [package.__name__, *(name for name in names if name not in COMPUTES | FORWARD)]
+    return [package.__name__, *(name for name in names if name not in COMPUTES)]
 
 
 GROUPS = {
-    "config": ["lethe.config", "lethe.config.docs", "lethe.selection", "lethe.target", "lethe.exhibits"],
+    "config": [
+        "lethe.config",
+        "lethe.config.docs",
+        "lethe.plan",
+        "lethe.closure",
+        "lethe.selection",
+        "lethe.target",
+        "lethe.exhibits",
+    ],
     "evaluation": [
         *(f"lethe.evaluation.{name}" for name in ("evaluate", "runs", "check", "trajectory", "chosen", "sets")),
         *modules(lethe.metrics),

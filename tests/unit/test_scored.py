@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lethe.tables.etw_tab_forms import form_of
 from pydantic import ValidationError
 
 from lethe import config
@@ -16,6 +15,7 @@ from lethe.config import MethodConfig
 from lethe.errors import ConfigError, InputError
 from lethe.methods.contract import Scale, TokenBatch
 from lethe.methods.forms import Variance
+from lethe.tables.etw_tab_forms import form_of
 from lethe.tables.information import information_table
 from lethe.tables.render import escape_latex
 from lethe.tokens.weigh import weights_at_start

@@ -687,6 +687,8 @@ def test_a_learner_learns_logs_records_and_is_kept(sharp, forget, scored, tmp_pa
     assert log["score_mean"].iloc[0] == pytest.approx(0.5, abs=1e-6)
     assert log["score_bias"].abs().min() > 1e-3
     assert log["score_mean"].iloc[-1] < 0.5
+    at_start = weights_at_start(LinearScore(), scored, SEED)
+    np.testing.assert_array_equal(looks[0][0]["weight"], at_start)
     for table, state in looks:
         np.testing.assert_allclose(table["weight"], 1 / (1 + np.exp(-table["score"])), rtol=1e-5)
         assert state["bias"].shape == (1,)

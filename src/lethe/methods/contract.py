@@ -20,7 +20,8 @@ Weightings come in three kinds, and all go one way: `Weighting.start` is called 
   `column(table, seed)`; the values of this step's tokens are in `batch.static`. Any weighting may have a column beside
   what it reads of the step.
 - *learned*: has parameters and a step of its own inside the loop. Override `start` and return a `Weigher` that owns
-  them. Such a weighting lives in one file like the others.
+  them; `weights(batch)` of the weighting itself, without hidden states, then says what they are at the start, for the
+  token table. Such a weighting lives in one file like the others.
 
 A weighting that is a plain number per token can be a `Score`: a scale (`lethe.weightings.scales`) then makes further
 weightings of it in the config, as `weighting: {score: …, scale: …}`.
@@ -134,8 +135,8 @@ class Weigher:
     """What weighs the batches of one run. A weighting without anything to learn is its own; a learner overrides more.
 
     In an optimiser step, on every process: `learn`, then `weights`, for one micro-batch after the other; `update` once,
-    between the two of the last micro-batch; `log` at the end. Where weights are only looked at, `weights` and `scores`
-    alone are called, with `batch.training` false.
+    between the two of the last micro-batch (as ATWU does: earlier ones have the weights of before); `log` at the end.
+    Where weights are only looked at, `weights` and `scores` alone are called, with `batch.training` false.
     """
 
     def weights(self, batch: TokenBatch) -> Tensor:

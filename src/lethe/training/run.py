@@ -29,7 +29,7 @@ from lethe.tokens.table import join
 from lethe.training.loop import train
 from lethe.training.recorders import Measurement, Recorder, together
 from lethe.training.reference import Starting, read_starting
-from lethe.training.unlearn import Unlearning
+from lethe.training.unlearn import Unlearning, save_weigher
 
 
 @dataclass
@@ -93,6 +93,7 @@ def run(
     epochs: bool = True,
     suite: Literal["full", "cheap"] = "full",
     keep: str | Path | None = None,
+    learned: str | Path | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Cost]]:
     """Train a model in place, measure it, and hand back the tables of the run and what measuring took.
 
@@ -106,6 +107,7 @@ def run(
         epochs: record weights by epoch, and measurements by epoch where `measure.every` asks for them.
         suite: of the final measurement; cheap leaves out generations.
         keep: folder that the trained model is written to; None: its measurements are all that is kept.
+        learned: file for what a learned weighting keeps; not written where there is nothing.
 
     Returns:
         Tables log, tokens, generations; with `epochs` also weights and, with `measure.every`, epoch_tokens and
@@ -125,6 +127,8 @@ def run(
     log = train(model, task, len(task.forget), training, seed, gpus, together(*recorders.values()))
     if keep is not None:
         sources.save(model, ground.tokenizer, keep)
+    if learned is not None and task.weigher.state():
+        save_weigher(task.weigher, learned)
     tables = {"log": log} | {name: recorder.table() for name, recorder in recorders.items()}
     measured, cost = measure_model(
         model, ground.encoder, ground.sets, study.measure, study.tokens_per_batch, gpus, suite
@@ -196,7 +200,8 @@ def unlearn(
     if chosen := source.get("chosen"):
         method = MethodConfig(**read_json(chosen)["method"])
     shared = ground(source, place["split"], study)
-    tables, cost = run(shared, shared.model, method, study, int(place["seed"]), gpus, keep=target.get("model"))
+    seed, learned = int(place["seed"]), Path(target["log"]).with_name("weighting.safetensors")
+    tables, cost = run(shared, shared.model, method, study, seed, gpus, keep=target.get("model"), learned=learned)
     trained = {**provenance(config), "machine": machine(gpus, study.training_of(method).precision)}
     for name, table in tables.items():
         write_table(target[name], table, trained)
