@@ -1,4 +1,4 @@
-"""Runs of Snakemake in a temporary folder, over a copy of the package that tests may edit."""
+"""Runs of Snakemake in a temporary folder, over a copy of package and rules that tests may edit."""
 
 import os
 import re
@@ -14,13 +14,14 @@ TINY = Path(__file__).with_name("tiny.yaml")
 
 
 class Workflow:
-    """The workflow in a working directory of its own, with its own config file and copy of `src`."""
+    """The workflow in a working directory of its own, with its own config file and copies."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.source = folder / "src"
         if not self.source.exists():
-            shutil.copytree(ROOT / "src", self.source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            for name in ("src", "workflow", "notebooks"):
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         self.config = yaml.safe_load(TINY.read_text())
         self.environment = {**os.environ, "PYTHONPATH": str(self.source), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
@@ -31,7 +32,7 @@ class Workflow:
             path.write_text(text)
         return [
             "snakemake",
-            *("--snakefile", str(ROOT / "workflow" / "Snakefile")),
+            *("--snakefile", str(self.folder / "workflow" / "Snakefile")),
             *("--directory", str(self.folder)),
             *("--configfile", str(path)),
             *("--cores", "2", "--resources", "gpu=0"),

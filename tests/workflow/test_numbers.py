@@ -64,7 +64,7 @@ def test_a_methods_own_training_is_what_it_was_trained_with(finished):
 def test_groups_of_the_significance_table_are_authors(finished):
     authors = {row.group for row in forget_rows(finished)}
     assert len(authors) > 1
-    table = pd.read_csv(results(finished) / "etw_tab_significance/samples.csv")
+    table = pd.read_csv(results(finished) / "significance/samples.csv")
     assert set(table.loc[table["samples"] > 0, "authors"]) == {len(authors)}
 
 

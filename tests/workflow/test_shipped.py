@@ -1,9 +1,7 @@
 """What is shipped parses, plans and is clean."""
 
-import ast
 import re
 import subprocess
-from collections import defaultdict
 from pathlib import Path
 
 import nbformat
@@ -36,56 +34,17 @@ def test_dry_run(config, tmp_path):
         *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
         *("--configfile", str(config), "--dry-run", "--cores", "2"),
     )
-    methods = load(study).methods
-    per_model = len(methods) * len(study["seeds"]) + sum(len(method.points()) for method in methods.values())
-    runs = len(study["models"]) * len(study["splits"]) * per_model
-    assert f"unlearn {runs}" in " ".join(output.split())
+    loaded = load(study)
+    places = len(study["models"]) * len(study["splits"])
+    counts = " ".join(output.split())
+    assert f"unlearn {places * len(loaded.methods) * len(study['seeds'])}" in counts
+    assert not loaded.swept() or f"search {places * len(loaded.swept())}" in counts
 
 
-# Decide no number: an edit to them must not rerun a study.
-PLUMBING = {"errors", "io", "script", "provenance", "splits", "kept"}
-# An edit to it reruns `prepare`, and so everything.
-PLUMBING |= {"benchmarks/records"}
-
-
-def source_of(script: Path) -> str:
-    if script.suffix == ".py":
-        return script.read_text()
-    cells = nbformat.read(script, as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "code").replace("%matplotlib inline", "")
-
-
-def imported(script: Path) -> set[str]:
-    """Modules of the package that a script imports, as paths below it; the config is a rule's params."""
-    found = set()
-    for node in ast.walk(ast.parse(source_of(script))):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "lethe":
-            base = node.module.split(".")[1:]
-            paths = ["/".join([*base, alias.name]) for alias in node.names]
-            modules = [path for path in paths if (ROOT / f"src/lethe/{path}.py").is_file()]
-            found.update(modules or ["/".join(base)] * bool(base))
-    return {module for module in found - PLUMBING if not module.startswith("config")}
-
-
-def test_rules_name_the_modules_that_their_scripts_import(tmp_path):
-    """Else editing a module would leave results as they were made before."""
-    output = run(
-        "snakemake",
-        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)),
-        *("--configfile", str(ROOT / "tests" / "workflow" / "tiny.yaml"), "--dry-run"),
-    )
-    named = defaultdict(set)
-    for rule, inputs in re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)$", output, re.M):
-        named[rule] |= set(re.findall(r"src/lethe/([\w/]+)\.py", inputs))
-    scripts = {script.stem: script for script in (ROOT / "workflow" / "scripts").glob("*.py")}
-    scripts["explore_tokens"] = ROOT / "notebooks" / "tokens.ipynb"
-    missing = {
-        rule: imported(script) - {module.removesuffix("/__init__") for module in named[rule]}
-        for rule, script in scripts.items()
-        if rule in named
-    }
-    assert len(missing) > 25
-    assert {rule: sorted(modules) for rule, modules in missing.items() if modules} == {}
+def test_scripts_unpack_and_call():
+    """What only a workflow run can reach is not tested: it is short, or it is in the package."""
+    for script in (ROOT / "workflow" / "scripts").glob("*.py"):
+        assert len(script.read_text().splitlines()) <= 15, script.name
 
 
 def test_a_missing_label_file_stops_before_anything_runs(tmp_path):
@@ -149,16 +108,14 @@ def test_ruff():
 
 
 def test_rules_scripts_and_logs_agree():
-    """Rule name = script name = output folder."""
-    import re
-
+    """Rule name = script name = output folder; figures and tables, made in a loop, have one script."""
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", path.read_text(), flags=re.M):
             script = re.search(r'"\.\./scripts/(\w+)\.py"', body)
             assert (script and script[1] == name) or "notebook:" in body, f"{path.name}: {name}"
             output = body.split("    output:")[1].split("    log:")[0]
             folders = set(re.findall(r"results/\{(?:study|S)\}/(\w+)", output))
-            assert folders == {name}, f"{path.name}: {name} writes to {folders}"
+            assert folders <= {name}, f"{path.name}: {name} writes to {folders}"
 
 
 def test_notebooks_are_committed_without_outputs():

@@ -11,14 +11,12 @@ import nbformat
 import pandas as pd
 import pytest
 
+from lethe.exhibits import EXHIBITS
 from lethe.io import read_provenance
+from lethe.plan import exhibit_outputs
 from lethe.provenance import STAMP
 
 pytestmark = pytest.mark.workflow
-
-TABLES = [
-    *("main", "correlation", "agreement", "forms", "information", "cost", "significance", "reported", "search"),
-]
 
 
 def results(workflow) -> Path:
@@ -30,24 +28,16 @@ def test_everything_is_made(finished):
     table = pd.read_parquet(folder / "weigh/nano/forget10.parquet")
     assert {"sample", "text", "logprob", "entropy_T1.0", "informative_gold", "weight_ETW"} <= set(table.columns)
     assert {"pos", "noun_chunk", "entity", "mutual_information", "variance_T1.0", "margin_T1.0"} <= set(table.columns)
-    runs = pd.read_csv(folder / "etw_tab_main/runs.csv")
+    runs = pd.read_csv(folder / "main/runs.csv")
     assert runs["method"].tolist() == ["full", "retain", *finished.config["methods"]]
     summary = json.loads((folder / "evaluate/nano/forget10/summary.json").read_text())
     for values in summary["runs"].values():
         for value in values.values():
             assert value["value"] is not None or value["reason"]
-    figures = [p.relative_to(folder) for p in folder.rglob("*.svg")]
-    drawn = {figure.parts[0] for figure in figures}
-    assert drawn == {
-        *(f"etw_fig{n}" for n in range(1, 10)),
-        *("etw_bounds", "etw_forms", "etw_memorisation", "etw_trajectories", "training"),
-    }
-    for table in TABLES:
-        for suffix in ("csv", "md", "tex", "html"):
-            assert list((folder / f"etw_tab_{table}").glob(f"*.{suffix}")), (table, suffix)
-    for figure in figures:
-        for suffix in (".svg", ".pdf", ".png"):
-            assert (folder / figure).with_suffix(suffix).stat().st_size > 1000
+    for exhibit in EXHIBITS.values():
+        for _, path, _, _ in exhibit_outputs(exhibit):
+            file = folder / path.format(model="nano", split="forget10", method="ETW")
+            assert file.stat().st_size > (1000 if file.suffix in (".svg", ".pdf", ".png") else 100), file
     assert "| nano | forget10 |" in (folder / "check/check.md").read_text()
 
 
@@ -130,28 +120,65 @@ def test_a_swept_method_is_what_its_search_chose(finished):
     assert (table["weight_ETW"] - expected).abs().max() < 1e-5
 
 
-def test_a_new_point_of_a_sweep_runs_alone(copy):
+def test_what_is_measured_in_a_run_is_what_its_kept_model_says(copy):
+    """One code path: a kept model that is measured again gives the same numbers, to the digit."""
+    for method in ("GA", "RMU"):  # whole weights, and merged adapters
+        place = f"nano/forget10/{method}/seed0"
+        copy.run("--", f"results/tiny/measure/{place}/tokens.parquet")
+        for table in ("tokens", "generations"):
+            run, again = (
+                pd.read_parquet(results(copy) / f"{rule}/{place}/{table}.parquet") for rule in ("unlearn", "measure")
+            )
+            pd.testing.assert_frame_equal(run, again, check_exact=True)
+
+
+def test_another_measurement_trains_no_kept_model_again(copy):
+    copy.config["measure"]["max_new_tokens"] = 5
+    jobs = copy.would_run()
+    # A search judges by what is measured, so what it chose may change; nothing else is trained.
+    swept = {"ETW", "Margin"}
+    assert {job["method"] for job in jobs["unlearn"]} == swept
+    methods = set(copy.config["methods"])
+    assert {job["run"] for job in jobs["measure"]} == {"full", "retain90", *(f"forget10/{m}/seed0" for m in methods)}
+    assert not {"finetune", "score"} & set(jobs)
+
+
+def test_without_kept_models_nothing_is_written_and_a_measurement_trains_again(copy):
+    copy.config["keep_models"] = False
+    run = "results/tiny/unlearn/nano/forget10/GA/seed0"
+    copy.run("--forcerun", "unlearn", "--", f"{run}/log.parquet")
+    assert not (copy.folder / run / "model").exists()
+    runs = pd.read_parquet(copy.folder / run / "tokens.parquet")
+    kept = pd.read_parquet(results(copy) / "unlearn/nano/forget10/NPO/seed0/tokens.parquet")
+    assert runs.columns.tolist() == kept.columns.tolist()
+    copy.config["measure"]["max_new_tokens"] = 5
+    assert "GA" in {job["method"] for job in copy.would_run("--", f"{run}/log.parquet")["unlearn"]}
+
+
+def test_a_new_configuration_of_a_sweep_searches_and_trains_that_method(copy):
     copy.config["methods"]["ETW"]["sweep"]["weighting.temperature"].append(3.0)
     copy.config["temperatures"] = [1.0, 2.0]  # the table's entropies are extended, so what reads scores runs too
     jobs = copy.would_run()
-    points = [job["method"] for job in jobs["unlearn"] if "@" in job["method"]]
-    assert points == ["ETW@temperature=3.0"]
+    assert [job["method"] for job in jobs["search"]] == ["ETW"]
+    assert {job["method"] for job in jobs["unlearn"]} == {"ETW", "NPO", "IdkDPO"}
     assert "finetune" not in jobs
 
 
-def test_the_selection_rule_trains_no_point_again(copy):
+def test_the_selection_rule_tries_nothing_again(copy):
     copy.config["selection"] = {"rule": "lowest_neg_log10_fq"}
-    jobs = copy.would_run()
-    assert "search" in jobs
-    assert not [job for job in jobs.get("unlearn", []) if "@" in job["method"]]
+    journal = results(copy) / "search/nano/forget10/ETW/journal.log"
+    before = journal.read_text()
+    copy.run("--", "results/tiny/search/nano/forget10/ETW/chosen.json")
+    assert journal.read_text() == before
+    chosen = json.loads((results(copy) / "search/nano/forget10/ETW/chosen.json").read_text())
+    assert chosen["rule"] == "lowest_neg_log10_fq"
 
 
 def test_a_new_method_runs_alone(copy):
     copy.config["methods"]["WGA"] = {"weighting": "confidence", "objective": "ascent", "retain": "nll"}
     jobs = copy.would_run()
     assert [job["method"] for job in jobs["unlearn"]] == ["WGA"]
-    assert [job["run"] for job in jobs["measure"]] == ["forget10/WGA/seed0"]
-    assert not {"prepare", "base", "finetune", "tokens", "annotate", "score", "reference"} & set(jobs)
+    assert not {"prepare", "base", "finetune", "measure", "tokens", "annotate", "score", "reference"} & set(jobs)
 
 
 def test_a_new_seed_runs_alone(copy):
@@ -161,20 +188,19 @@ def test_a_new_seed_runs_alone(copy):
 
 def test_presentation_reruns_presentation(copy):
     copy.config["figures"]["bootstrap"] = 21
-    intervals = {"etw_fig2", "etw_memorisation", "etw_tab_correlation", "etw_tab_forms", "etw_tab_significance"}
+    intervals = {"etw_fig2", "etw_memorisation", "correlation", "etw_tab_forms", "significance"}
     assert "etw_fig2" in copy.would_run()
     assert set(copy.would_run()) - {"provenance"} <= intervals
 
 
 def test_a_metric_setting_measures_nothing_again(copy):
-    copy.config["evaluation"]["min_k"] = 0.2
+    copy.config["evaluate"] = {"min_k": 0.2}
     jobs = copy.would_run()
     assert "evaluate" in jobs
-    assert "finetune" not in jobs
+    assert not {"finetune", "measure"} & set(jobs)
     # A search judges by metrics, so what it chose may change; nothing else is trained or measured again.
     swept = {name for name, method in copy.config["methods"].items() if "sweep" in method}
     assert {job["method"] for job in jobs["unlearn"]} == swept == {"ETW", "Margin"}
-    assert {job["run"] for job in jobs["measure"]} == {f"forget10/{name}/seed0" for name in swept}
 
 
 def test_a_new_label_source_trains_nothing_that_does_not_read_it(copy):
@@ -199,12 +225,30 @@ def test_training_of_one_method_reruns_that_method(copy):
     assert [job["method"] for job in copy.would_run()["unlearn"]] == ["GA"]
 
 
-def test_editing_a_weighting_reruns_the_methods_that_use_it(copy):
-    path = copy.source / "lethe/weightings/entropy.py"
+def edit(workflow, module: str) -> None:
+    path = workflow.source / "lethe" / f"{module}.py"
     path.write_text(path.read_text() + "\n# edited\n")
+
+
+def test_editing_a_weighting_reruns_the_methods_that_use_it(copy):
+    edit(copy, "weightings/entropy")
     jobs = copy.would_run()
-    assert {job["method"].split("@")[0] for job in jobs["unlearn"]} == {"ETW"}
+    assert {job["method"] for job in jobs["unlearn"]} == {"ETW"}
+    assert [job["method"] for job in jobs["search"]] == ["ETW"]
     assert "finetune" not in jobs
+
+
+def test_editing_the_seeding_reruns_the_base_model(copy):
+    edit(copy, "models/device")
+    assert {"base", "finetune", "unlearn", "search"} <= set(copy.would_run())
+
+
+def test_editing_a_figure_reruns_that_figure_alone(copy):
+    edit(copy, "figures/heatmap")
+    # the notebook draws a heat-map, too
+    assert set(copy.would_run()) == {"heatmap", "explore_tokens"}
+    edit(copy, "figures/etw_fig5")
+    assert set(copy.would_run()) == {"heatmap", "explore_tokens", "etw_fig5"}
 
 
 def test_touching_a_module_reruns_nothing(copy):
@@ -240,6 +284,7 @@ def test_a_killed_run_resumes(copy):
     copy.run("--unlock")
     output = copy.run("--", wanted)
     assert (target / "model/model.safetensors").exists()
+    assert (target / "tokens.parquet").exists()
     assert not list(results(copy).rglob("*.partial*"))
     assert "rule unlearn" in output
     assert "rule finetune" not in output

@@ -2,8 +2,8 @@
 
 Model and data are read once; every trial trains a copy of the starting model with `selection.seed`, which is never
 reported, and is measured as `selection.suite` says. Optuna keeps the trials in a journal: a search that was killed goes
-on with the next trial, and a trial's numbers depend on its configuration alone. Lists are tried in every combination
-(GridSampler); with `selection.trials`, TPE chooses so many, minimising what is left of the forget set and what is lost.
+on with the next trial, and a trial's numbers depend on its configuration alone. Lists are tried in every combination,
+in their order; with `selection.trials`, TPE chooses so many, minimising what is left of the forget set and what is lost.
 """
 
 import copy
@@ -27,8 +27,11 @@ from lethe.evaluation.measure import no_generations
 from lethe.evaluation.runs import run_row
 from lethe.evaluation.substitute import by_substitute
 from lethe.io import read_table, sha256, write_json, write_table
+from lethe.metrics import METRICS
+from lethe.plan import measurement
 from lethe.provenance import provenance
 from lethe.selection import select
+from lethe.training.loop import NonFiniteLoss
 from lethe.training.run import Ground, ground, run
 
 log = logging.getLogger(__name__)
@@ -46,13 +49,6 @@ def suggest(trial: optuna.Trial, method: MethodConfig) -> dict[str, Any]:
         else trial.suggest_categorical(key, values)
         for key, values in method.sweep.items()
     }
-
-
-def sampler(method: MethodConfig, study: Study, done: int) -> optuna.samplers.BaseSampler:
-    """Who chooses the next trial: the grid, or TPE seeded by the trials done, so that a killed search goes on alike."""
-    if study.selection.trials is None:
-        return optuna.samplers.GridSampler(dict(method.sweep), seed=study.selection.seed)
-    return optuna.samplers.TPESampler(seed=study.selection.seed + done)
 
 
 def search(
@@ -83,30 +79,54 @@ def search(
     """
     Path(journal).parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    known = known_trials(storage, key)
+    # Optuna holds a study to one space, so a grid that has grown is a new study, which takes over what is known.
+    space = hashlib.sha256(method.model_dump_json().encode()).hexdigest()
     trials = optuna.create_study(
-        study_name=key,
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        directions=["minimize"] * len(OBJECTIVES),
-        load_if_exists=True,
+        study_name=f"{key}/{space}", storage=storage, directions=["minimize"] * len(OBJECTIVES), load_if_exists=True
     )
+    whole = study.tried(row["method"])
 
     def objective(trial: optuna.Trial) -> tuple[float, ...]:
         values = suggest(trial, method)
-        metrics = trial_metrics(ground, method.at(values), study, references, row, gpus)
-        log.info("trial %d of %d: %s", _done(trials) + 1, study.tried(row["method"]), method.point(values))
-        trial.set_user_attr("row", {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in metrics.items()})
+        metrics = known.get(json.dumps(values))
+        if metrics is None:
+            log.info("trial %d of %d: %s", _done(trials) + 1, whole, method.point(values))
+            metrics = trial_metrics(ground, method.at(values), study, references, row, gpus)
+        trial.set_user_attr("row", metrics)
         trial.set_user_attr("values", values)
-        found = [metrics[name] for name in OBJECTIVES]
-        return tuple(value if np.isfinite(value) else UNDEFINED for value in found)
+        return tuple(UNDEFINED if metrics[name] is None else metrics[name] for name in OBJECTIVES)
 
-    while _done(trials) < study.tried(row["method"]):
-        trials.sampler = sampler(method, study, _done(trials))
+    while (done := _done(trials)) < whole:
+        trials.sampler = optuna.samplers.TPESampler(seed=study.selection.seed + done)
+        if study.selection.trials is None:
+            trials.enqueue_trial(_next_of_grid(trials, method))
         trials.optimize(objective, n_trials=1)
     return trial_table(trials, method)
 
 
+def known_trials(storage: JournalStorage, key: str) -> dict[str, dict[str, Any]]:
+    """Values as JSON -> metrics, of all trials in the journal that ended and whose numbers the key decides."""
+    found = {}
+    for name in optuna.get_all_study_names(storage):
+        if name.startswith(f"{key}/"):
+            for trial in _ended(optuna.load_study(study_name=name, storage=storage)):
+                found[json.dumps(trial.user_attrs["values"])] = trial.user_attrs["row"]
+    return found
+
+
+def _next_of_grid(trials: optuna.Study, method: MethodConfig) -> dict[str, Any]:
+    tried = [trial.user_attrs["values"] for trial in _ended(trials)]
+    return next(values for values in method.grid() if values not in tried)
+
+
+def _ended(trials: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return trials.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
 def _done(trials: optuna.Study) -> int:
-    return len(trials.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+    return len(_ended(trials))
 
 
 def trial_metrics(
@@ -117,27 +137,39 @@ def trial_metrics(
     row: Mapping[str, str],
     gpus: int,
 ) -> dict[str, Any]:
-    """Train and measure one configuration: as `run_row`, with a substitute for the utility in the cheap suite."""
+    """Train and measure one configuration: as `run_row`, with a substitute for the utility in the cheap suite.
+
+    None = undefined. Everything is, where the loss is not finite: such a configuration is reported, and the others are
+    tried.
+    """
     seed, suite = study.selection.seed, study.selection.suite
+    who = f"{row['method']}/seed{seed}"
     start = copy.deepcopy(ground.model)
-    tables, _ = run(ground, start, method, study, seed, gpus, epochs=False, suite=suite)
+    try:
+        tables, _ = run(ground, start, method, study, seed, gpus, epochs=False, suite=suite)
+    except NonFiniteLoss as error:
+        log.warning("%s", error)
+        return run_row(row["model"], row["split"], who, {}) | dict.fromkeys(METRICS)
     measured = dict(references) | {"trial": (tables["tokens"], tables["generations"])}
     if suite == "cheap":
         measured = {who: (tokens, no_generations()) for who, (tokens, _) in measured.items()}
     _, summaries = evaluate(measured, ground.records, ground.sets, study.evaluate)
-    names = {"trial": f"{row['method']}/seed{seed}"}
     rows = pd.DataFrame(
-        [run_row(row["model"], row["split"], names.get(who, who), summary) for who, summary in summaries.items()]
+        [
+            run_row(row["model"], row["split"], who if name == "trial" else name, summary)
+            for name, summary in summaries.items()
+        ]
     )
     if suite == "cheap":
         rows = by_substitute(rows, "utility_teacher_forced")
-    return rows.iloc[-1].to_dict()
+    found = rows.iloc[-1].to_dict() | {"seed": seed}
+    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in found.items()}
 
 
 def trial_table(trials: optuna.Study, method: MethodConfig) -> pd.DataFrame:
     """All trials that ended, see `search`; a configuration that was tried twice carries its trial's number."""
     rows = []
-    for number, trial in enumerate(trials.get_trials(states=(optuna.trial.TrialState.COMPLETE,))):
+    for number, trial in enumerate(_ended(trials)):
         values = trial.user_attrs["values"]
         rows.append(
             {
@@ -189,7 +221,7 @@ def key_of(source: Mapping[str, Any], study: Study, method: MethodConfig) -> str
     The space that is searched is left out: trials of a grid that has grown are those of before.
     """
     config = study.model_dump(mode="json")
-    settings = [config[key] for key in ("unlearn", "prompt", "measure", "evaluate", "splits", "refusals", "seed")]
+    settings = [config[key] for key in ("unlearn", "evaluate", "refusals", "seed")] + [measurement(study)]
     settings += [method.model_dump(mode="json") | {"sweep": {}}, study.selection.seed, study.selection.suite]
     paths = [path for _, value in source.items() for path in ([value] if isinstance(value, str) else value)]
     files = sorted(
