@@ -3,7 +3,7 @@
 Model and data are read once; every trial trains a copy of the starting model with `selection.seed`, which is never
 reported, and is measured as `selection.suite` says. Optuna keeps the trials in a journal: a search that was killed goes
 on with the next trial, and a trial's numbers depend on its configuration alone. Lists are tried in every combination,
-in their order; with `selection.trials`, TPE chooses so many, minimising what is left of the forget set and what is lost.
+in their order; with `selection.trials`, TPE chooses so many, by what is left of the forget set and what is lost.
 """
 
 import copy
