@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import lethe
-from lethe.splits import retain_split
 from lethe.config import DisturbConfig, load
 from lethe.methods.forms import FORMS as FORM_CLASSES
 from lethe.methods.contract import StaticWeighting
@@ -20,7 +19,8 @@ VARIANTS = STUDY.variants()
 SWEPT = [name for name, method in STUDY.methods.items() if method.sweep]
 POINTS = {name: STUDY.methods[name].points() for name in SWEPT}
 SPLITS = STUDY.splits
-RETAINS = [retain_split(split) for split in SPLITS]
+retain_name = STUDY.task.retain_name
+RETAINS = [retain_name(split) for split in SPLITS] if STUDY.has_retain_models else []
 # Models that Lethe fine-tunes, and those that come as checkpoints.
 TRAINED = [n for n, m in STUDY.models.items() if m.source != "checkpoints"]
 FETCHED = [n for n in MODELS if n not in TRAINED]
@@ -52,7 +52,7 @@ def section(value):
 
 # Every method of every seed, as paths below results/{study}/<rule>/{model}/{split}/
 RUNS = [f"{method}/seed{seed}" for method in METHODS for seed in STUDY.seeds]
-WHO = ["full", "retain", *RUNS]
+WHO = [*STUDY.task.references, *RUNS]
 
 
 # Names of a method's parts are names of their files: editing one reruns the methods that use it, and no others.
@@ -142,7 +142,7 @@ def unlearn_inputs(wildcards):
     table = f"{wildcards.model}/{wildcards.split}"
     stages = stages_of([c for m in methods for c in training_columns(m)]) or ["tokens"]
     inputs = {
-        "records": f"results/{S}/prepare/records.parquet",
+        "data": f"results/{S}/prepare/data.json",
         "model": starting_model(wildcards),
         "tables": [f"results/{S}/{stage}/{table}.parquet" for stage in stages],
         "code": method_code(methods[0]),
@@ -222,12 +222,22 @@ def measured_splits(wildcards):
     if wildcards.run == "full":
         return SPLITS
     first = Path(wildcards.run).parts[0]
-    return [split for split in SPLITS if first in (split, retain_split(split))]
+    return [split for split in SPLITS if first in (split, retain_name(split))]
 
 
 # Where a measured run's tables are, for each row of the results of a split.
 def measured_run(split, who):
-    return {"full": "full", "retain": retain_split(split)}.get(who, f"{split}/{who}")
+    return {"full": "full", "retain": retain_name(split)}.get(who, f"{split}/{who}")
+
+
+# Runs of the models that those of a split are held against.
+def references(split):
+    return [measured_run(split, who) for who in STUDY.task.references]
+
+
+# The split whose retain model is trained on `data`; None for the full model.
+def split_of(data):
+    return next((split for split in SPLITS if retain_name(split) == data), None)
 
 
 # Measurements that a search compares: the reference models', and each point's.
@@ -238,7 +248,7 @@ def searched(wildcards, table):
     ]
     return expand(
         "results/{{study}}/measure/{{model}}/{run}/{table}.parquet",
-        run=["full", retain_split(wildcards.split), *points],
+        run=[*references(wildcards.split), *points],
         table=table,
     )
 

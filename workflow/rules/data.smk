@@ -1,10 +1,18 @@
-# Benchmark -> records. With `base` and `checkpoint`, the only rules that may use the network.
+# Benchmark -> its data. With `base` and `checkpoint`, the only rules that may use the network.
 rule prepare:
     input:
         files=BENCHMARK_FILES,
-        code=lib("benchmarks/records", "benchmarks/json_lines", *BENCHMARK_MODULES),
+        code=lib(
+            "benchmarks/__init__",
+            "benchmarks/contract",
+            "benchmarks/prepared",
+            "benchmarks/records",
+            "benchmarks/tofu_form",
+            "benchmarks/json_lines",
+            *BENCHMARK_MODULES,
+        ),
     output:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         source="results/{study}/prepare/source.json",
     log:
         "results/{study}/logs/prepare.log",

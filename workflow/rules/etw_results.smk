@@ -36,7 +36,7 @@ rule etw_fig7:
         table=TOKEN_TABLE,
         full="results/{study}/measure/{model}/full/tokens.parquet",
         retain=lambda wildcards: (
-            f"results/{S}/measure/{wildcards.model}/{retain_split(wildcards.split)}/tokens.parquet"
+            f"results/{S}/measure/{wildcards.model}/{retain_name(wildcards.split)}/tokens.parquet"
         ),
         runs=expand(
             "results/{{study}}/measure/{{model}}/{{split}}/{method}/seed{seed}/tokens.parquet",
@@ -138,7 +138,7 @@ rule etw_fig8:
 rule etw_fig9:
     input:
         table=TOKEN_TABLE,
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         weights=expand(
             "results/{{study}}/unlearn/{{model}}/{{split}}/{method}/seed{seed}/weights.parquet",
             method=METHODS,
@@ -151,7 +151,8 @@ rule etw_fig9:
             "analysis/auc",
             "tokens/shown_samples",
             "tokens/table",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
         ),
     output:
         png="results/{study}/etw_fig9/{model}/{split}.png",

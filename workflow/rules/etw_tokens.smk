@@ -11,7 +11,7 @@ localrules:
 rule etw_fig1:
     input:
         table=TOKEN_TABLE,
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=starting_model,
         code=lib(
             "models/device",
@@ -20,7 +20,8 @@ rule etw_fig1:
             "figures/token_text",
             "analysis/next_tokens",
             "tokens/shown_samples",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
             "models/sources",
             "models/states",
             "methods/kernel",

@@ -107,13 +107,14 @@ rule etw_fig3:
 rule etw_fig4:
     input:
         table=TOKEN_TABLE,
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         code=lib(
             "figures/etw_fig4",
             "figures/token_text",
             "figures/style",
             "tokens/shown_samples",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
         ),
     output:
         png="results/{study}/etw_fig4/{model}/{split}.png",
@@ -183,7 +184,7 @@ rule training:
 rule explore_tokens:
     input:
         tables=expand(TOKEN_TABLE, study=S, model=MODELS, split=SPLITS),
-        records=f"results/{S}/prepare/records.parquet",
+        data=f"results/{S}/prepare/data.json",
         code=lib(
             "figures/etw_fig4",
             "figures/style",

@@ -1,7 +1,7 @@
 # Models before unlearning: base, full (forget + retain), and one retain model per split.
 rule base:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         files=model_files,
         code=lib(
             "models/sources",
@@ -51,7 +51,7 @@ rule checkpoint:
 
 rule finetune:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model="results/{study}/base/{model}/model",
         code=lib(
             "models/device",
@@ -62,7 +62,8 @@ rule finetune:
             "models/prompts",
             "tokens/table",
             "training/recorders",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
             *["models/lora"] * (STUDY.finetune.lora is not None),
         ),
     output:
@@ -79,6 +80,7 @@ rule finetune:
         gpu=1,
     params:
         training=section(STUDY.finetune),
+        split=lambda wildcards: split_of(wildcards.data),
         rehearse=lambda wildcards: section(STUDY.models[wildcards.model]).get(
             "rehearse", False
         ),
@@ -95,7 +97,7 @@ rule finetune:
 # last states or a layer's.
 rule reference:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=starting_model,
         code=lib(
             "models/device",
@@ -103,7 +105,8 @@ rule reference:
             "models/states",
             "models/sources",
             "models/prompts",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
         ),
     output:
         "results/{study}/reference/{model}/{split}/{kept}.safetensors",
@@ -125,7 +128,7 @@ rule reference:
 # Token table of the "I don't know" answers to the forget rows, with the starting model's log-probabilities.
 rule refuse:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=starting_model,
         files=REFUSAL_FILES,
         code=lib(
@@ -137,7 +140,8 @@ rule refuse:
             "methods/kernel",
             "models/prompts",
             "tokens/table",
-            "benchmarks/records",
+            "benchmarks/contract",
+            "benchmarks/prepared",
             "benchmarks/refusals",
         ),
     output:

@@ -1,7 +1,7 @@
 # The token table of a forget split: stages add columns and never rows. `annotate` and `score` do not need each other.
 rule tokens:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=tokenizer_folder,
         code=lib("tokens/table", "models/prompts", "models/sources"),
     output:
@@ -18,7 +18,7 @@ rule tokens:
 
 rule annotate:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table="results/{study}/tokens/{model}/{split}.parquet",
         files=LABEL_FILES,
         code=lib(
@@ -40,7 +40,7 @@ rule annotate:
 
 rule score:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(
@@ -74,7 +74,7 @@ rule score:
 # What a parser says of each token.
 rule parse:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table="results/{study}/tokens/{model}/{split}.parquet",
         code=lib("tokens/parse", "labels/align", "labels/spacy"),
     output:
@@ -92,7 +92,7 @@ rule parse:
 # Mutual information under disturbed passes of the starting model.
 rule disturb:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table="results/{study}/tokens/{model}/{split}.parquet",
         model=starting_model,
         code=lib(

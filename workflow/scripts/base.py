@@ -1,6 +1,6 @@
 from pydantic import TypeAdapter
 
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import ModelConfig, PromptConfig, ScratchConfig
 from lethe.io import write_json
 from lethe.models import sources as models
@@ -14,7 +14,7 @@ config = TypeAdapter(ModelConfig).validate_python(snakemake.params.model)
 prompt = PromptConfig(**snakemake.params.prompt)
 seed = snakemake.params.seed
 if isinstance(config, ScratchConfig):
-    world = select(read_records(snakemake.input.records), "world")
+    world = list(read_data(snakemake.input.data).world)
     model, tokenizer = models.scratch(config, world, prompt, seed)
     examples = Encoder(tokenizer, prompt, models.context_length(model.config)).examples(world)
     log = train(model, FineTuning(examples), len(examples), config.training, seed, snakemake.resources.gpu)

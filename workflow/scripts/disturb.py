@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import PromptConfig
 from lethe.io import read_table, write_table
 from lethe.models import sources as models
@@ -12,7 +12,7 @@ from lethe.tokens.table import join
 setup(snakemake)
 limit_threads(snakemake.threads)
 params = snakemake.params
-rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+rows = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model.config))

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from lethe.config import load
 from lethe.evaluation.runs import read_runs
 from lethe.provenance import provenance
 from lethe.script import setup
@@ -11,6 +12,6 @@ params = snakemake.params
 listing.write(
     read_runs(snakemake.input.runs),
     Path(snakemake.output.csv).with_suffix(""),
-    layout(params.rule, params.seed, params.seeds),
+    layout(params.rule, params.seed, params.seeds, load(snakemake.config).task),
     provenance(snakemake.config),
 )

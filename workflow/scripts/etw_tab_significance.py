@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks.prepared import read_data
+from lethe.config import load
 from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
@@ -11,21 +12,22 @@ from lethe.tables.significance import headed, sample_layout, sample_table, seed_
 
 setup(snakemake)
 params, origin = snakemake.params, provenance(snakemake.config)
-groups = {record.id: record.group for record in read_records(snakemake.input.records)}
+benchmark, data = load(snakemake.config).task, read_data(snakemake.input.data)
+groups = {probe.id: probe.group for probe in data.probes if probe.set == benchmark.headline.probes}
 tables = {
-    place: sample_table(read_table(path), groups, params.method, params.bootstrap, params.seed)
+    place: sample_table(read_table(path), groups, params.method, benchmark, params.bootstrap, params.seed)
     for place, path in zip(params.places, snakemake.input.samples, strict=True)
 }
 search = notes(read_chosen(snakemake.input.chosen), params.tried)
 listing.write(
-    headed(seed_table(read_runs(snakemake.input.runs), params.method)),
+    headed(seed_table(read_runs(snakemake.input.runs), params.method, benchmark), benchmark),
     Path(snakemake.output.csv).with_suffix(""),
     seed_layout(params.method, params.seeds, search),
     origin,
 )
 listing.write(
-    headed(listing.stacked(tables, ["model", "split"])),
+    headed(listing.stacked(tables, ["model", "split"]), benchmark),
     Path(snakemake.output.samples_csv).with_suffix(""),
-    sample_layout(params.method, params.bootstrap, search),
+    sample_layout(params.method, params.bootstrap, benchmark, search),
     origin,
 )

@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import fine_tuning_rows, read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import PromptConfig, TrainingConfig
 from lethe.io import write_table
 from lethe.models import sources as models
@@ -11,16 +11,15 @@ from lethe.training.recorders import Recorder, look_at_tokens
 
 setup(snakemake)
 limit_threads(snakemake.threads)
-records = read_records(snakemake.input.records)
-rows = fine_tuning_rows(records, snakemake.wildcards.data, snakemake.params.rehearse)
+data = read_data(snakemake.input.data)
+rows = data.fine_tuning(snakemake.params.split, snakemake.params.rehearse)
 model, tokenizer = models.load(snakemake.input.model)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model.config))
 examples = encoder.examples(rows)
 training = TrainingConfig(**snakemake.params.training)
 # What the starting model says of the forget rows while it learns them: those of all splits, so that a study that takes
 # another one need not be fine-tuned again. Nothing starts from a retain model.
-forget = [row for row in select(records, "full") if any(split.startswith("forget") for split in row.splits)]
-look = look_at_tokens(encoder.examples(forget), tuple(snakemake.params.temperatures))
+look = look_at_tokens(encoder.examples(data.all_forget()), tuple(snakemake.params.temperatures))
 epochs = Recorder(look, range(training.epochs + 1) if snakemake.wildcards.data == "full" else [])
 seed, gpus = snakemake.params.seed, snakemake.resources.gpu
 log = train(model, FineTuning(examples), len(examples), training, seed, gpus, epochs)

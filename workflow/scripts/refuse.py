@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.benchmarks.refusals import read_lines, refuse
 from lethe.config import PromptConfig
 from lethe.io import write_table
@@ -13,7 +13,7 @@ from lethe.tokens.tokenise import token_table
 setup(snakemake)
 limit_threads(snakemake.threads)
 params = snakemake.params
-forget = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+forget = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 rows = refuse(forget, read_lines(params.lines), params.seed)
 model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)

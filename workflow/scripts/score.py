@@ -1,6 +1,6 @@
 from pydantic import TypeAdapter
 
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import FormList, PromptConfig
 from lethe.io import read_table, write_table
 from lethe.models import sources as models
@@ -12,7 +12,7 @@ from lethe.tokens.score import score_table
 
 setup(snakemake)
 limit_threads(snakemake.threads)
-rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+rows = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 model, tokenizer = models.load(snakemake.input.model)
 device = choose_device(snakemake.resources.gpu)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(model.config))

@@ -2,11 +2,12 @@ import json
 
 import pandas as pd
 
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.prepared import read_data
 from lethe.config import EvaluationConfig
 from lethe.evaluation.evaluate import evaluate
 from lethe.evaluation.runs import run_row
-from lethe.evaluation.sets import evaluation_sets
+from lethe.evaluation.sets import asked
 from lethe.io import read_table, write_json, write_table
 from lethe.provenance import provenance
 from lethe.script import setup
@@ -15,14 +16,15 @@ from lethe.selection import select
 setup(snakemake)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 config = EvaluationConfig(**params.evaluation)
-records = read_records(source.records)
-sets = evaluation_sets(records, [wildcards.split], params.study_splits, config.limits)
-who = ["full", "retain", *params.points]
+data = read_data(source.data)
+benchmark = BENCHMARKS[data.benchmark]
+probes = asked(data, [wildcards.split], params.study_splits, config.limits)
+who = [*benchmark.references, *params.points]
 measured = {
     name: (read_table(tokens), read_table(generations))
     for name, tokens, generations in zip(who, source.tokens, source.generations, strict=True)
 }
-_, summaries = evaluate(measured, records, sets, config)
+_, summaries = evaluate(benchmark, measured, probes, config)
 runs = pd.DataFrame(
     [
         {
@@ -33,7 +35,7 @@ runs = pd.DataFrame(
         for point, parameters in params.points.items()
     ]
 )
-point, why = select(runs, params.rule)
+point, why = select(runs, params.rule, benchmark)
 write_table(snakemake.output.runs, runs.assign(chosen=runs["point"] == point), provenance(snakemake.config))
 chosen = {"point": point, "rule": params.rule, "seed": params.seed, "why": why, "method": params.methods[point]}
 write_json(snakemake.output.chosen, chosen)

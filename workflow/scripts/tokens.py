@@ -1,6 +1,6 @@
 from transformers import AutoConfig, AutoTokenizer
 
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import PromptConfig
 from lethe.io import write_table
 from lethe.models import sources as models
@@ -10,7 +10,7 @@ from lethe.script import setup
 from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
-rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+rows = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 tokenizer = AutoTokenizer.from_pretrained(snakemake.input.model, local_files_only=True)
 config = AutoConfig.from_pretrained(snakemake.input.model, local_files_only=True)
 encoder = Encoder(tokenizer, PromptConfig(**snakemake.params.prompt), models.context_length(config))

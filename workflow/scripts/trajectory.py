@@ -1,6 +1,7 @@
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.prepared import read_data
 from lethe.config import EvaluationConfig
-from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import asked, thinned
 from lethe.evaluation.trajectory import trajectory
 from lethe.io import read_table, write_table
 from lethe.provenance import provenance
@@ -9,8 +10,9 @@ from lethe.script import setup
 setup(snakemake)
 source, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
 config = EvaluationConfig(**params.evaluation)
-records = read_records(source.records)
-sets = epoch_sets(evaluation_sets(records, [wildcards.split], params.study_splits, config.limits), config.epoch_limits)
+data = read_data(source.data)
+benchmark = BENCHMARKS[data.benchmark]
+probes = thinned(asked(data, [wildcards.split], params.study_splits, config.limits), config.epoch_limits)
 
 
 def read(tokens, generations):
@@ -20,12 +22,12 @@ def read(tokens, generations):
 references = {
     who: read(tokens, generations)
     for who, tokens, generations in zip(
-        ["full", "retain"], source.reference_tokens, source.reference_generations, strict=True
+        benchmark.references, source.reference_tokens, source.reference_generations, strict=True
     )
 }
 runs = {
     run: read(tokens, generations)
     for run, tokens, generations in zip(params.runs, source.tokens, source.generations, strict=True)
 }
-table = trajectory(wildcards.model, wildcards.split, runs, references, records, sets, config)
+table = trajectory(benchmark, wildcards.model, wildcards.split, runs, references, probes, config)
 write_table(snakemake.output[0], table, provenance(snakemake.config))

@@ -1,15 +1,14 @@
 import pandas as pd
 
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TrainingConfig, load
-from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import asked, thinned
 from lethe.io import read_json, read_table, write_table
 from lethe.models import sources as models
 from lethe.models.device import machine
 from lethe.models.prompts import Encoder
 from lethe.provenance import provenance
 from lethe.script import limit_threads, setup
-from lethe.splits import retain_split
 from lethe.tokens.table import join
 from lethe.training.loop import train
 from lethe.training.recorders import Measurement, Recorder, measured_epochs, together
@@ -23,14 +22,14 @@ seed, split = int(snakemake.wildcards.seed), snakemake.wildcards.split
 # A swept method is what its search chose.
 method = MethodConfig(**(params.method or read_json(source.chosen)["method"]))
 training = TrainingConfig(**{**params.unlearn, **method.training})
-records = read_records(source.records)
+data = read_data(source.data)
 model, tokenizer = models.load(source.model)
 encoder = Encoder(tokenizer, PromptConfig(**params.prompt), models.context_length(model.config))
-forget = select(records, "full", split)
+forget = data.forget(split)
 task = Unlearning(
     method,
     forget=encoder.examples(forget),
-    retain=encoder.examples(select(records, "full", retain_split(split))),
+    retain=encoder.examples(data.retain(split)),
     table=join(map(read_table, source.tables)),
     seed=seed,
     hidden_size=model.config.get_text_config().hidden_size,
@@ -49,9 +48,7 @@ if params.epochs:
     tokens_per_batch = load(snakemake.config).evaluation.tokens_per_batch
     config = EvaluationConfig(**params.epochs["evaluation"], tokens_per_batch=tokens_per_batch)
     splits = params.epochs["study_splits"]
-    look = Measurement(
-        encoder, epoch_sets(evaluation_sets(records, [split], splits, config.limits), config.epoch_limits), config
-    )
+    look = Measurement(encoder, thinned(asked(data, [split], splits, config.limits), config.epoch_limits), config)
     epochs = measured_epochs(training.epochs, config.evaluate_every)
     recorders |= {
         "epoch_tokens": Recorder(look.tokens, epochs),

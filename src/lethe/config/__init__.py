@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lethe.config.benchmarks import BenchmarkConfig, FictionalConfig, TofuConfig
+from lethe.benchmarks import BenchmarkConfig
 from lethe.config.errors import explain
 from lethe.config.evaluation import DisturbConfig, EvaluationConfig, FiguresConfig
 from lethe.config.labels import GoldLabels, KeywordLabels, LabelConfig, ParserConfig, SpacyLabels, SpanFileLabels
@@ -40,7 +40,6 @@ __all__ = [
     "CheckpointsConfig",
     "DisturbConfig",
     "EvaluationConfig",
-    "FictionalConfig",
     "FiguresConfig",
     "FolderConfig",
     "FormList",
@@ -60,7 +59,6 @@ __all__ = [
     "SpacyLabels",
     "SpanFileLabels",
     "Study",
-    "TofuConfig",
     "TrainingConfig",
     "json_schema",
     "load",

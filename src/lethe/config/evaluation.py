@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lethe.config.section import Precision, Section
+from lethe.config.section import Name, Precision, Section
 
-Limits = dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]]
+Limits = dict[Name, Annotated[int, Field(ge=1)]]
 
 
 class DisturbConfig(Section):
@@ -30,7 +30,9 @@ class EvaluationConfig(Section):
         4096, ge=1, description="Padded tokens per forward pass; changes speed and memory, not values."
     )
     limits: Limits = Field(
-        {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
+        {},
+        description="At most this many probes of a set, evenly spread; sets not named are used whole. Sets of TOFU and "
+        "fictional: forget, retain, real_authors, world_facts, holdout.",
     )
     min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
     evaluate_every: int = Field(
@@ -40,7 +42,7 @@ class EvaluationConfig(Section):
         "cheap", description="During training: cheap = teacher-forced metrics only, full = generations as well."
     )
     epoch_limits: Limits = Field(
-        {}, description="During training: at most this many of the rows that `limits` leaves of a set."
+        {}, description="During training: at most this many of the probes that `limits` leaves of a set."
     )
     ou_compat: bool = Field(
         False,

@@ -1,6 +1,6 @@
 """Which answer tokens are informative, according to whom: all label sources by name.
 
-A label source is a function `(config, records, table) -> Series`: a nullable boolean per row of the token
+A label source is a function `(config, data, table) -> Series`: a nullable boolean per row of the token
 table, missing where the source says nothing about the sample. Labels are data, not truth: who annotated TOFU
 for the published figures is unknown (ETW specification §4), so several sources stand side by side. To add
 one: a file here, a line below, and a config section in `lethe.config` that joins `LabelConfig`. Sources that
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data
 from lethe.config import LabelConfig
 from lethe.labels.gold import gold
 from lethe.labels.keywords import keywords
@@ -29,12 +29,12 @@ LABELS: dict[str, Callable[..., pd.Series]] = {
 log = logging.getLogger(__name__)
 
 
-def annotate(table: pd.DataFrame, records: list[Record], labels: Mapping[str, LabelConfig]) -> pd.DataFrame:
+def annotate(table: pd.DataFrame, data: Data, labels: Mapping[str, LabelConfig]) -> pd.DataFrame:
     """The token table with a column `informative_<name>` (nullable boolean) for every label source.
 
     Args:
         table: one row per answer token: sample, position, text, start, end (characters of the answer), eos.
-        records: records of the benchmark; those of other samples are ignored.
+        data: of the benchmark; rows of other samples are ignored.
         labels: name -> config of the source, as in the study's `labels`.
 
     Raises:
@@ -42,7 +42,7 @@ def annotate(table: pd.DataFrame, records: list[Record], labels: Mapping[str, La
     """
     columns = {}
     for name, config in labels.items():
-        column = LABELS[config.source](config, records, table)
+        column = LABELS[config.source](config, data, table)
         if column.notna().any():
             log.info("label source '%s': %.1f %% of its tokens are informative", name, 100 * column.mean())
         else:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lethe.analysis.auc import DRAWN, definition
+from lethe.benchmarks.tofu_metrics import METRICS as OF_TOFU
 from lethe.methods.contract import Weighting, normalise_column
 from lethe.methods.forms import NormalisedEntropy
 from lethe.tables.correlation import correlation_table
-from lethe.tables.main import heading, main_table, text
+from lethe.tables.main import main_table, text
 from lethe.tables.render import Column, Layout
 from lethe.tokens.table import entropy_column
 from lethe.weightings.entropy import Entropy
@@ -130,9 +131,10 @@ def form_table(
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """With a column `<metric>_text` each: mean ± sd, and how many runs are undefined; missing where no method is."""
     rows = table.to_dict("records")
-    return table.assign(
-        **{f"{name}_text": [None if pd.isna(row["runs"]) else text(row, name) for row in rows] for name in METRICS}
-    )
+    shown = {
+        f"{name}_text": [None if pd.isna(row["runs"]) else text(row, name, OF_TOFU) for row in rows] for name in METRICS
+    }
+    return table.assign(**shown)
 
 
 def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: tuple[str, ...] = ()) -> Layout:
@@ -156,7 +158,7 @@ def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: t
         "runs": Column("n", ".0f", missing="–"),
     }
     for name in METRICS:
-        columns[f"{name}_text"] = Column(heading(name), missing="–")
+        columns[f"{name}_text"] = Column(OF_TOFU[name].title(name), missing="–")
     columns["reason"] = Column("remark", missing="", wide=True)
     mutual = (
         f"mutual_information: I = H(mean p_k) − mean H(p_k) over K = {passes} passes of the starting model, T = 1, "
