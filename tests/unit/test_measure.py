@@ -9,7 +9,6 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from lethe.benchmarks.records import Record, select
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
 from lethe.evaluation.measure import (
@@ -125,8 +124,8 @@ def test_empty_forget_split_is_an_error(study):
         evaluation_sets(study, ["forget01"], ["forget01"], {})
 
 
-def test_sets_of_the_fictional_benchmark(records):
-    sets = evaluation_sets(records, ["forget10"], ["forget10"], {})
+def test_sets_of_the_fictional_benchmark(data):
+    sets = evaluation_sets(data, ["forget10"], ["forget10"], {})
     assert set(sets) == {"forget", "retain", "real_authors", "world_facts", "holdout"}
     assert len(sets["forget"]) == 4
     assert len(sets["retain"]) == 44
@@ -150,9 +149,9 @@ def test_scored_answers():
 
 
 @pytest.fixture(scope="module")
-def sets(records):
+def sets(data):
     return evaluation_sets(
-        records,
+        data,
         ["forget10"],
         ["forget10"],
         {"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2, "holdout": 2},
@@ -291,8 +290,8 @@ def test_end_tokens_are_the_tokenizers_and_the_models(tiny, encoder, named, expe
 
 
 @pytest.fixture(scope="module")
-def forget(records):
-    return select(records, "full", "forget10")
+def forget(data):
+    return data.forget("forget10")
 
 
 @pytest.fixture(scope="module")
@@ -346,8 +345,8 @@ def test_score_table_finds_rows_of_a_shuffled_table(tiny, encoder, forget, table
     pd.testing.assert_frame_equal(shuffled, scored.iloc[order].reset_index(drop=True), check_exact=False, atol=1e-5)
 
 
-def test_score_table_refuses_foreign_tables(tiny, encoder, records, forget, table):
-    other = token_table(encoder, select(records, "full", "retain90")[:4])
+def test_score_table_refuses_foreign_tables(tiny, encoder, data, forget, table):
+    other = token_table(encoder, data.retain("forget10")[:4])
     foreign = {
         "other samples": other,
         "a sample more": pd.concat([table, other]),

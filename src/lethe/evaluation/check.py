@@ -4,7 +4,6 @@ The full model must know what is to be forgotten; the retain model, where there 
 must tell them apart.
 """
 
-import numpy as np
 import pandas as pd
 
 from lethe.benchmarks.contract import Benchmark
@@ -16,21 +15,19 @@ def check(runs: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
     """One row per model and split: what was required, what was found, and whether it holds.
 
     Columns: model, split, full_prob, retain_prob (`headline.known`), full_fq (p-value), full_mu (utility), known,
-    unknown, separated (bool; missing = cannot be checked: no retain model, or no such metric).
+    unknown, separated (bool; missing = cannot be checked: no retain model, or no such metric). Undefined values hold nothing.
     """
     headline = benchmark.headline
 
-    def of(row: pd.Series | None, name: str | None) -> float:
-        return np.nan if row is None or name is None else float(row[name])
-
-    def holds(value: float, condition: bool) -> bool | None:
-        return None if np.isnan(value) else bool(condition)
+    def of(row: pd.Series | None, name: str | None) -> float | None:
+        return None if row is None or name is None else float(row[name])
 
     rows = []
     for (model, split), group in runs.groupby(["model", "split"], sort=False):
         full = group[group["method"] == "full"].iloc[0]
         retain = group[group["method"] == "retain"].iloc[0] if benchmark.has_retain_models else None
-        knows, still, p = of(full, headline.known), of(retain, headline.known), of(full, headline.apart)
+        knows, still = of(full, headline.known), of(retain, headline.known)
+        p = of(full, headline.apart if benchmark.has_retain_models else None)
         rows.append(
             {
                 "model": model,
@@ -39,12 +36,13 @@ def check(runs: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
                 "retain_prob": still,
                 "full_fq": p,
                 "full_mu": of(full, headline.utility),
-                "known": holds(knows, knows > headline.knows),
-                "unknown": holds(still, still < headline.knows / 2),
-                "separated": holds(p, p < SEPARATED),
+                "known": None if knows is None else knows > headline.knows,
+                "unknown": None if still is None else still < headline.knows / 2,
+                "separated": None if p is None else p < SEPARATED,
             }
         )
-    return pd.DataFrame(rows).astype({name: "boolean" for name in ("known", "unknown", "separated")})
+    numbers = {name: float for name in ("full_prob", "retain_prob", "full_fq", "full_mu")}
+    return pd.DataFrame(rows).astype(numbers | {name: "boolean" for name in ("known", "unknown", "separated")})
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -64,7 +62,7 @@ def markdown(table: pd.DataFrame) -> str:
         lines.append(f"| {row['model']} | {row['split']} | {known} | {unknown} | {apart} | {row['full_mu']:.3f} |")
     checks = table[["known", "unknown", "separated"]]
     if checks.isna().any(axis=None):
-        lines += ["", "–: cannot be checked: there is no retain model, or the value is undefined."]
+        lines += ["", "–: cannot be checked: the benchmark has no retain model, or no such metric."]
     if not checks.fillna(True).all(axis=None):
         lines += [
             "",
