@@ -52,7 +52,7 @@ def draw(
     runs: pd.DataFrame,
     best: pd.DataFrame,
     methods: Sequence[str],
-    utility: str,
+    utility: str | None = None,
     rule: str = "lowest_aggregate",
     *,
     benchmark: Benchmark,
@@ -64,14 +64,14 @@ def draw(
             and "retain" are reference marks. NaN or infinite = undefined: the path is broken and the epoch counted.
         best: `best_epochs` of them, by the same utility and rule.
         methods: the study's methods, in the order that fixes their colours.
-        utility: column of the horizontal axis: the headline's `utility` or `cheap_utility`.
+        utility: column of the horizontal axis: the headline's `utility` (None) or `cheap_utility`.
         rule: `selection.rule`; the legend says it, or what was taken instead if that was the same for all runs.
         benchmark: whose headline is drawn.
 
     Raises:
         InputError: if a column is missing.
     """
-    forgetting = benchmark.headline.forgetting
+    forgetting, utility = benchmark.headline.forgetting, utility or benchmark.headline.utility
     require(runs, ["method", "seed", "epoch", utility, forgetting], "trajectory table")
     require(best, ["method", "seed", "why", utility, forgetting], "table of best epochs")
     runs = _with_coordinates(runs, utility, benchmark).reset_index(drop=True)
@@ -102,7 +102,7 @@ def _with_coordinates(rows: pd.DataFrame, utility: str, benchmark: Benchmark) ->
 
 
 def best_epochs(
-    runs: pd.DataFrame, utility: str, rule: str = "lowest_aggregate", *, benchmark: Benchmark
+    runs: pd.DataFrame, utility: str | None = None, rule: str = "lowest_aggregate", *, benchmark: Benchmark
 ) -> pd.DataFrame:
     """The best epoch of every run by a selection rule, which may have to fall back on what is defined.
 
@@ -111,7 +111,7 @@ def best_epochs(
     Args:
         runs: one row per (method, seed, epoch) with the utility and the metrics of the benchmark's headline; if the
             utility is a substitute, also rows with method "full".
-        utility: column that the rule takes for the headline's utility; see `by_substitute`.
+        utility: column that the rule takes for the headline's utility (None: itself); see `by_substitute`.
         rule: key of `lethe.selection.RULES`.
         benchmark: whose headline is read.
 
@@ -123,7 +123,7 @@ def best_epochs(
         InputError: if a column is missing, or the full model's row.
     """
     keys = ["model", "split", "method", "seed"]
-    headline = benchmark.headline
+    headline, utility = benchmark.headline, utility or benchmark.headline.utility
     read = [headline.forgetting, headline.loss, *filter(None, [headline.score])]
     require(runs, [*keys, "epoch", utility, *read], "trajectory table")
     metrics = [name for name in benchmark.metrics if name in runs]

@@ -34,8 +34,7 @@ RULE_WORDS = {
     "lowest_neg_log10_fq": "{best} {forgetting}",
     "lowest_neg_log10_fq_within_budget": f"{{best}} {{forgetting}} with {{loss}} ≤ {BUDGET:g}, or smallest {{loss}} if "
     "there is none",
-    "highest_utility_among_forgotten": "highest utility of those that have forgotten ({line}), or {best} {forgetting} "
-    "if there is none",
+    "highest_utility_among_forgotten": "highest utility beyond {line}, or {best} {forgetting} if there is none",
 }
 """Selection rules as legends say them; see `lethe.selection.say`."""
 
