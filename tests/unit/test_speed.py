@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lethe.config import PromptConfig, ScratchConfig
+from lethe.evaluation.sets import by_set
 from lethe.models import sources as models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "speed"))
@@ -329,11 +330,11 @@ def test_evaluation(report):
     sizes = ["--authors", 10, "--hidden", 32, "--layers", 1, "--vocab", 3000, "--limit", 2, "--max-new-tokens", 3]
     status, result = report(evaluation, *sizes)
     problem = evaluation.Problem(None, None, 2, 10, 32, 1, 3000, 3, 4096, "float32", CPU)
-    data = problem.records()
+    data = problem.load_data()
     model, encoder = problem.load(data)
     assert model.config.vocab_size == 3000
-    sets = problem.sets(data)
-    assert {name: len(rows) for name, rows in sets.items()} == dict.fromkeys(
+    sets = by_set(problem.probes(data))
+    assert {name: len(own) for name, own in sets.items()} == dict.fromkeys(
         ["forget", "retain", "real_authors", "world_facts"], 2
     )
     questions = problem.sequences(data, encoder)

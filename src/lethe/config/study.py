@@ -99,8 +99,8 @@ class Study(Section):
                 )
             if isinstance(label, KeywordLabels):
                 self._check_split(f"labels.{name}.split", label.split)
-        for split in self.splits:
-            self._check_split("splits", split)
+        for place, split in enumerate(self.splits):
+            self._check_split(f"splits.{place}", split)
         limits = {"limits": self.evaluation.limits, "epoch_limits": self.evaluation.epoch_limits}
         for key, sets in limits.items():
             for unknown in sets.keys() - self.task.sets.keys():
