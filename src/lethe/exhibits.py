@@ -85,6 +85,11 @@ def _searches(study: "Study") -> bool:
     return bool(study.swept())
 
 
+def _has(*metrics: str) -> Callable[["Study"], bool]:
+    """Studies whose benchmark has these metrics: those of the paper that an exhibit reproduces."""
+    return lambda study: set(metrics) <= set(study.task.metrics)
+
+
 def _by_epoch(study: "Study") -> bool:
     return study.measure.every > 0
 
@@ -220,6 +225,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("runs",),
         settings=("methods",),
+        when=_has("aggregate", "abs_privleak"),
     ),
     Exhibit(
         "etw_fig7",
@@ -233,7 +239,7 @@ _EXHIBITS = (
         per="model/split",
         reads=("tokens", "measured"),
         settings=("label", "methods", "eos"),
-        when=lambda study: study.has_retain_models,
+        when=lambda study: study.has_retain_models and "forget_Q_A_Prob" in study.task.metrics,
     ),
     Exhibit(
         "etw_fig8",
@@ -293,6 +299,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("tokens", "runs", "chosen"),
         settings=(*_AUC, "configured", "swept", "tried", "passes"),
+        when=_has("neg_log10_fq", "delta_mu", "forget_Q_A_Prob", "model_utility"),
     ),
     Exhibit(
         "etw_reported",
@@ -301,6 +308,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("tokens", "runs", "chosen"),
         settings=("labels", "benchmark", "models", "configured", "measure", "evaluate", "prompt", "tried", "eos"),
+        when=_has("neg_log10_fq", "delta_mu", "aggregate", "abs_privleak"),
     ),
 )
 EXHIBITS: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in _EXHIBITS}

@@ -1,5 +1,7 @@
 """From measured tables to metrics of several models: on the same rows, against the same two references."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,3 +89,24 @@ def test_generations_may_be_left_out(measured, data):
     assert all(table["rouge_l_recall"].isna().all() for table in tables.values())
     assert {summary["model_utility"].value for summary in summaries.values()} == {None}
     assert summaries["ETW/seed1"]["forget_quality"].value == 1.0
+
+
+def test_rows_without_false_answers_count_for_probability_and_rouge(records, tiny, sharp, encoder):
+    """TOFU's form without `retain_perturbed` and utility sets: what needs them is undefined, and says so."""
+    bare = [
+        replace(record, paraphrased_answer=None, perturbed_answers=()) if "retain90" in record.splits else record
+        for record in records
+        if record.set == "full"
+    ]
+    probes = probes_of(TOFU.data(bare), retain=3)
+    models = {"full": tiny[0], "retain": sharp}
+    measured = {who: measure(model, encoder, probes, CONFIG, None)[:2] for who, model in models.items()}
+    tables, summaries = evaluate(TOFU, measured, probes, CONFIG)
+    assert tables["full"].groupby("set").size().to_dict() == {"forget": 4, "retain": 3}
+    summary = summaries["full"]
+    for name in ("retain_Q_A_Prob", "retain_Q_A_ROUGE", "forget_truth_ratio", "neg_log10_fq"):
+        assert summary[name].value is not None, name
+    for name in ("retain_Truth_Ratio", "retain_Q_A_PERT_Prob", "retain_Q_A_PARA_Prob", "model_utility", "delta_mu"):
+        assert summary[name].value is None, name
+    assert "it needs perturbed answers" in summary["retain_Truth_Ratio"].reason
+    assert "set 'holdout'" in summary["privleak"].reason

@@ -396,3 +396,21 @@ def test_the_group_is_the_records(table, data):
     groups = {row.id: row.group for row in data.rows}
     assert table["group"].tolist() == [groups[sample] for sample in table["sample"]]
     assert table["group"].nunique() < table["sample"].nunique()
+
+
+@pytest.mark.parametrize("start", [True, False], ids=["start token", "none"])
+def test_free_text_has_no_template_and_every_token_with_a_context_bears_loss(tiny, start):
+    tokenizer = with_template(tiny[1], CHATML)
+    if start:
+        tokenizer.bos_token = "<eos>"
+    text = "Nobody wrote it."
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    encoder = Encoder(tokenizer, PromptConfig(), 512)
+    example = encoder.example(Row("full-0", "g", text))
+    assert [*example.prompt, *example.answer] == [*[tokenizer.bos_token_id] * start, *ids, tokenizer.eos_token_id]
+    assert len(example.prompt) == 1
+    assert len(example.spans) == len(example.answer)
+    first = len(tokenizer.decode(ids[0]))
+    assert "".join(text[begin:end] for begin, end in example.spans) == (text if start else text[first:])
+    with pytest.raises(InputError, match="full-1: the answer '' has no tokens"):
+        encoder.example(Row("full-1", "g", ""))

@@ -15,7 +15,8 @@ def check(runs: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
     """One row per model and split: what was required, what was found, and whether it holds.
 
     Columns: model, split, full_prob, retain_prob (`headline.known`), full_fq (p-value), full_mu (utility), known,
-    unknown, separated (bool; missing = cannot be checked: no retain model, or no such metric). Undefined values hold nothing.
+    unknown, separated (bool; missing = cannot be checked: no retain model, or no such metric). What is undefined
+    does not hold.
     """
     headline = benchmark.headline
 
