@@ -35,12 +35,14 @@ from measure_peak import (
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from lethe.benchmarks import BENCHMARKS
-from lethe.benchmarks.records import Record
-from lethe.config import EvaluationConfig, FictionalConfig, PromptConfig, ScratchConfig, TofuConfig
-from lethe.evaluation.measure import GENERATED_SETS, answers_of, measure
-from lethe.evaluation.sets import evaluation_sets
-from lethe.metrics.summary import Measured, samples, summarise
+from lethe.benchmarks.contract import Data, Probe
+from lethe.benchmarks.fictional import Fictional, FictionalConfig
+from lethe.benchmarks.tofu import Tofu
+from lethe.benchmarks.tofu_files import TofuConfig
+from lethe.config import EvaluationConfig, PromptConfig, ScratchConfig
+from lethe.evaluation.measure import measure
+from lethe.evaluation.sets import asked
+from lethe.metrics.summary import summarise
 from lethe.models import sources as models
 from lethe.models.device import autocast, autocast_dtype
 from lethe.models.prompts import Encoder
@@ -86,52 +88,45 @@ class Problem:
     precision: str
     device: torch.device
 
-    def records(self) -> list[Record]:
+    def load_data(self) -> Data:
         if self.data is not None:
-            return BENCHMARKS["tofu"](TofuConfig(name="tofu", path=self.data), seed=0)
-        return BENCHMARKS["fictional"](FictionalConfig(name="fictional", authors=self.authors), seed=0)
+            return Tofu().load(TofuConfig(name="tofu", path=self.data), seed=0)
+        return Fictional().load(FictionalConfig(name="fictional", authors=self.authors), seed=0)
 
-    def sets(self, records: list[Record]) -> dict[str, list[Record]]:
-        """forget10 and the three utility sets."""
-        limits = {} if self.limit is None else dict.fromkeys(GENERATED_SETS, self.limit)
-        sets = evaluation_sets(records, [SPLIT], [SPLIT], limits)
-        return {name: sets[name] for name in GENERATED_SETS if name in sets}
+    def probes(self, data: Data) -> list[Probe]:
+        """forget10, retain and the two utility sets."""
+        limits = {} if self.limit is None else dict.fromkeys(Tofu.sets, self.limit)
+        return [probe for probe in asked(data, [SPLIT], [SPLIT], limits) if probe.generate]
 
-    def load(self, records: list[Record]) -> tuple[PreTrainedModel, Encoder]:
+    def load(self, data: Data) -> tuple[PreTrainedModel, Encoder]:
         if self.model is not None:
             model, tokenizer = models.load(self.model)
         else:
             config = ScratchConfig(source="scratch", hidden_size=self.hidden, layers=self.layers)
-            world = [record for record in records if record.set == "world"]
-            model, tokenizer = models.scratch(config, world, PromptConfig(), seed=0)
+            model, tokenizer = models.scratch(config, list(data.world), PromptConfig(), seed=0)
             if self.vocab > len(tokenizer):  # a head as wide as a real model's
                 model.resize_token_embeddings(self.vocab, mean_resizing=False)
         return model.eval().to(self.device), Encoder(tokenizer, PromptConfig(), models.context_length(model.config))
 
-    def sequences(self, records: list[Record], encoder: Encoder) -> list[list[tuple[list[int], list[int]]]]:
+    def sequences(self, data: Data, encoder: Encoder) -> list[list[tuple[list[int], list[int]]]]:
         """For each question (prompt, answer) token ids of all its answers, in the order of Lethe's tables."""
         return [
-            [
-                (example.prompt, example.answer)
-                for _, _, text in answers_of(record, name)
-                for example in [encoder.example(record.id, record.question, text)]
-            ]
-            for name, rows in self.sets(records).items()
-            for record in rows
+            [(example.prompt, example.answer) for example in encoder.continuations(probe)]
+            for probe in self.probes(data)
         ]
 
 
 def lethe(problem: Problem) -> Pass:
-    records = problem.records()
-    model, encoder = problem.load(records)
-    sets = problem.sets(records)
+    data = problem.load_data()
+    model, encoder = problem.load(data)
+    probes = problem.probes(data)
     config = EvaluationConfig(
         precision=problem.precision,
         max_new_tokens=problem.max_new_tokens,
         tokens_per_batch=problem.tokens_per_batch,
     )
     dtype = autocast_dtype(config.precision, problem.device)
-    questions = problem.sequences(records, encoder)
+    questions = problem.sequences(data, encoder)
     # The last token of an answer predicts nothing that is asked for, so it need not be fed.
     least = sum(len(answers[0][0]) + sum(len(answer) - 1 for _, answer in answers) for answers in questions)
     anew = sum(len(prompt) + len(answer) for answers in questions for prompt, answer in answers)
@@ -139,10 +134,10 @@ def lethe(problem: Problem) -> Pass:
     def run():
         clock = Stopwatch(problem.device)
         with clock("measure"):
-            tokens, generations, cost = measure(model, encoder, sets, config, dtype)
+            tokens, generations, cost = measure(model, encoder, probes, config, dtype)
         with clock("metrics"):
-            table = samples(Measured(tokens, generations, records, config.min_k))
-            summarise(table, table, table)  # the same table in three roles: only its cost is wanted
+            table = Tofu().samples(tokens, generations, probes, config)
+            summarise(Tofu.metrics, {"full": table, "retain": table})  # in all roles: only its cost is wanted
         scored, generated = cost["teacher_forced"], cost["generation"]
         phases = {
             "teacher_forced": scored.seconds,
@@ -165,10 +160,10 @@ def lethe(problem: Problem) -> Pass:
 
 
 def plain(problem: Problem, batch_size: int = 32) -> Pass:
-    records = problem.records()
-    model, encoder = problem.load(records)
+    data = problem.load_data()
+    model, encoder = problem.load(data)
     dtype = autocast_dtype(problem.precision, problem.device)
-    sequences = [pair for answers in problem.sequences(records, encoder) for pair in answers]
+    sequences = [pair for answers in problem.sequences(data, encoder) for pair in answers]
 
     @torch.inference_mode()
     def run():

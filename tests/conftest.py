@@ -10,9 +10,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lethe.benchmarks.fictional import fictional
-from lethe.benchmarks.records import select
-from lethe.config import FictionalConfig, GoldLabels, PromptConfig, ScratchConfig
+from lethe.benchmarks.fictional import Fictional, FictionalConfig, fictional
+from lethe.config import GoldLabels, PromptConfig, ScratchConfig
 from lethe.methods.contract import TokenBatch, Weigher
 from lethe.models.prompts import Encoder
 from lethe.models.sources import context_length, scratch
@@ -23,19 +22,26 @@ from lethe.tokens.tokenise import token_table
 torch.set_num_threads(1)
 
 
+FICTIONAL = FictionalConfig(name="fictional", authors=12, facts=4, holdout_authors=1, world_authors=4)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Fictional benchmark, seed 0: 12 authors × 4 facts, forget10 is the last author's 4 rows."""
+    return Fictional().load(FICTIONAL, seed=0)
+
+
 @pytest.fixture(scope="session")
 def records():
-    """Fictional benchmark, seed 0: `full` has 12 authors × 4 facts, forget10 is the last author's 4 rows."""
-    config = FictionalConfig(name="fictional", authors=12, facts=4, holdout_authors=1, world_authors=4)
-    return fictional(config, seed=0)
+    """What `data` is made of, in the form of TOFU."""
+    return fictional(FICTIONAL, seed=0)
 
 
 @pytest.fixture(scope="session")
-def tiny(records):
+def tiny(data):
     """(model, tokenizer): an untrained fp32 Llama, hidden 32, 2 layers, 300 words, context 192, in eval mode."""
     config = ScratchConfig(source="scratch", hidden_size=32, layers=2, heads=2, vocabulary=300, context=192)
-    world = [record for record in records if record.set == "world"]
-    model, tokenizer = scratch(config, world, PromptConfig(), seed=0)
+    model, tokenizer = scratch(config, list(data.world), PromptConfig(), seed=0)
     return model.eval(), tokenizer
 
 
@@ -56,10 +62,10 @@ def sharp(tiny):
 
 
 @pytest.fixture(scope="session")
-def scored(records, sharp, encoder):
+def scored(data, sharp, encoder):
     """Token table of forget10 under `sharp`: logprob, entropy_T1.0, entropy_T2.0, informative_gold."""
-    rows = select(records, "full", "forget10")
-    table = annotate(token_table(encoder, rows), rows, {"gold": GoldLabels(source="gold")})
+    rows = data.forget("forget10")
+    table = annotate(token_table(encoder, rows), data, {"gold": GoldLabels(source="gold")})
     return score_table(sharp, encoder, rows, table, [1.0, 2.0], None)
 
 

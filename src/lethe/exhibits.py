@@ -85,6 +85,11 @@ def _searches(study: "Study") -> bool:
     return bool(study.swept())
 
 
+def _has(*metrics: str) -> Callable[["Study"], bool]:
+    """Studies whose benchmark has these metrics: those of the paper that an exhibit reproduces."""
+    return lambda study: set(metrics) <= set(study.task.metrics)
+
+
 def _by_epoch(study: "Study") -> bool:
     return study.measure.every > 0
 
@@ -97,7 +102,10 @@ _EXHIBITS = (
         "metrics of every method, mean and spread over seeds",
         RESULTS,
         reads=("runs", "chosen"),
-        settings=("tried",),
+        settings=(
+            "task",
+            "tried",
+        ),
     ),
     Exhibit(
         "tradeoff",
@@ -105,15 +113,15 @@ _EXHIBITS = (
         "utility against forgetting, every run and every configuration tried",
         RESULTS,
         reads=("runs", "search"),
-        settings=("methods", "rule"),
+        settings=("task", "methods", "rule"),
     ),
     Exhibit(
         "significance",
         (table("significance over seeds", "seeds"), table("significance over samples", "samples")),
         "paired tests of one method (`compare`) against each other one",
         RESULTS,
-        reads=("runs", "samples", "records", "chosen"),
-        settings=("method", "tried", "seeds", "bootstrap", "seed"),
+        reads=("runs", "samples", "data", "chosen"),
+        settings=("task", "method", "tried", "seeds", "bootstrap", "seed"),
         when=lambda study: study.compare is not None,
     ),
     Exhibit(
@@ -122,7 +130,7 @@ _EXHIBITS = (
         "every configuration that the searches tried",
         RESULTS,
         reads=("search",),
-        settings=("rule", "selection_seed", "seeds"),
+        settings=("task", "rule", "selection_seed", "seeds"),
         when=_searches,
     ),
     Exhibit(
@@ -147,7 +155,7 @@ _EXHIBITS = (
         RESULTS,
         per="model/split",
         reads=("trajectory",),
-        settings=("methods", "utility", "rule"),
+        settings=("task", "methods", "utility", "rule"),
         when=_by_epoch,
     ),
     Exhibit(
@@ -174,7 +182,7 @@ _EXHIBITS = (
         "answers as coloured tokens, as a figure and as a page",
         TOKENS,
         per="model/split",
-        reads=("tokens", "records"),
+        reads=("tokens", "data"),
         settings=("label", "methods", "shown_samples"),
     ),
     Exhibit(
@@ -192,7 +200,7 @@ _EXHIBITS = (
         "next-token distributions at a structural and at an informative token",
         TOKENS,
         per="model/split",
-        reads=("tokens", "records", "next_tokens"),
+        reads=("tokens", "data", "next_tokens"),
         settings=("label", "likeliest"),
     ),
     Exhibit(
@@ -220,6 +228,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("runs",),
         settings=("methods",),
+        when=_has("aggregate", "abs_privleak"),
     ),
     Exhibit(
         "etw_fig7",
@@ -233,7 +242,7 @@ _EXHIBITS = (
         per="model/split",
         reads=("tokens", "measured"),
         settings=("label", "methods", "eos"),
-        when=lambda study: study.has_retain_models,
+        when=lambda study: study.has_retain_models and "forget_Q_A_Prob" in study.task.metrics,
     ),
     Exhibit(
         "etw_fig8",
@@ -242,7 +251,10 @@ _EXHIBITS = (
         RESULTS,
         per="method",
         reads=("search",),
-        settings=("rule",),
+        settings=(
+            "task",
+            "rule",
+        ),
         when=_searches,
     ),
     Exhibit(
@@ -251,7 +263,7 @@ _EXHIBITS = (
         "weights by epoch of unlearning; `….tokens`: on one answer",
         TOKENS,
         per="model/split",
-        reads=("tokens", "records", "weights"),
+        reads=("tokens", "data", "weights"),
         settings=("label", "methods", "shown_samples", "eos"),
     ),
     Exhibit(
@@ -283,7 +295,7 @@ _EXHIBITS = (
         RESULTS,
         per="model/split",
         reads=("search",),
-        settings=("form_sweeps", "methods", "form_references"),
+        settings=("task", "form_sweeps", "methods", "form_references"),
         when=lambda study: len(study.form_sweeps()) > 1,
     ),
     Exhibit(
@@ -293,6 +305,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("tokens", "runs", "chosen"),
         settings=(*_AUC, "configured", "swept", "tried", "passes"),
+        when=_has("neg_log10_fq", "delta_mu", "forget_Q_A_Prob", "model_utility"),
     ),
     Exhibit(
         "etw_reported",
@@ -301,6 +314,7 @@ _EXHIBITS = (
         RESULTS,
         reads=("tokens", "runs", "chosen"),
         settings=("labels", "benchmark", "models", "configured", "measure", "evaluate", "prompt", "tried", "eos"),
+        when=_has("neg_log10_fq", "delta_mu", "aggregate", "abs_privleak"),
     ),
 )
 EXHIBITS: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in _EXHIBITS}

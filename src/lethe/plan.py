@@ -28,7 +28,6 @@ from lethe.config import EmbeddingNoiseConfig, MethodConfig, Study
 from lethe.exhibits import EXHIBITS, SUFFIXES, Exhibit
 from lethe.io import read_provenance
 from lethe.methods.forms import FORMS
-from lethe.splits import retain_split
 from lethe.tokens.table import entropy_column
 
 STAGES = {
@@ -86,12 +85,14 @@ class Plan:
         self.study, self.scripts = study, scripts
         self.root = f"results/{study.study}"
         self.models, self.splits, self.methods = list(study.models), list(study.splits), list(study.methods)
-        self.retains = [retain_split(split) for split in self.splits]
+        # Names of what retain models are trained on, by split; none where the benchmark has no retain models.
+        self.retain_names = {split: study.task.retain_name(split) for split in self.splits if study.has_retain_models}
+        self.retains = list(dict.fromkeys(self.retain_names.values()))
         self.trained = study.trained()
         self.fetched = [name for name in self.models if name not in self.trained]
         self.swept = study.swept()
         self.runs = [f"{method}/seed{seed}" for method in self.methods for seed in study.seeds]
-        self.who = ["full", *["retain"] * study.has_retain_models, *self.runs]
+        self.who = [*study.task.references, *self.runs]
 
     # --- names
 
@@ -124,8 +125,8 @@ class Plan:
 
     # --- paths
 
-    def records(self) -> str:
-        return f"{self.root}/prepare/records.parquet"
+    def data(self) -> str:
+        return f"{self.root}/prepare/data.json"
 
     def stage(self, stage: str, model: str, split: str) -> str:
         """A stage of the token table."""
@@ -151,10 +152,14 @@ class Plan:
             return self.folder(model, run)
         return f"{self.root}/unlearn/{model}/{run}/model"
 
+    def split_of(self, data: str) -> str | None:
+        """The split whose retained rows a model is fine-tuned on; None for all rows."""
+        return next((split for split, name in self.retain_names.items() if name == data), None)
+
     def measured_splits(self, run: str) -> list[str]:
         """Forget splits whose rows a measured model is asked about."""
         first = run.split("/")[0]
-        return self.splits if run == "full" else [s for s in self.splits if first in (s, retain_split(s))]
+        return self.splits if run == "full" else [s for s in self.splits if first in (s, self.retain_names.get(s))]
 
     def measured(self, model: str, split: str, who: str, table: str = "tokens") -> str:
         """Where a table measured on a model lies; `who` is full, retain or a run.
@@ -163,7 +168,7 @@ class Plan:
         and `prompt` of the config, the splits, the code), it is measured again by `measure`, and not trained again.
         """
         if who in ("full", "retain"):
-            data = "full" if who == "full" else retain_split(split)
+            data = "full" if who == "full" else self.retain_names[split]
             return f"{self.root}/measure/{model}/{data}/{table}.parquet"
         own = Path(self.run_folder(model, split, who))
         outdated = self.study.keep_models and (own / "model").is_dir() and not self._is_current(own / "tokens.parquet")
@@ -240,7 +245,7 @@ class Plan:
         columns = [c for m in method.points().values() or [method] for c in training_columns(m)]
         stages = stages_of(columns) or ["tokens"]
         inputs: dict[str, Any] = {
-            "records": self.records(),
+            "data": self.data(),
             "model": self.folder(model),
             "tables": [self.stage(stage, model, split) for stage in stages],
             **{
@@ -267,7 +272,7 @@ class Plan:
 
     def references(self, model: str, split: str, table: str) -> list[str]:
         """Measured tables of the reference models."""
-        return [self.measured(model, split, who, table) for who in self.who if who in ("full", "retain")]
+        return [self.measured(model, split, who, table) for who in self.study.task.references]
 
     def results(self, table: str) -> list[str]:
         """A table of `evaluate` at every place."""
@@ -326,6 +331,8 @@ class Plan:
         files = module(f"{exhibit.package}.{exhibit.name}")
         if "configured" in exhibit.settings:
             files += set().union(*map(part_files, self.study.methods.values()))
+        if "task" in exhibit.settings:
+            files += self.benchmark_code()
         return list(map(relpath, closure(files)))
 
     def exhibit_keys(self, exhibit: Exhibit) -> list[str]:
@@ -412,7 +419,7 @@ SOURCES: dict[str, Callable[[Plan, Places, list[str]], list[str]]] = {
     "samples": lambda plan, places, _: [f"{plan.root}/evaluate/{m}/{s}/samples.parquet" for m, s in places],
     "trajectory": lambda plan, places, _: [f"{plan.root}/trajectory/{m}/{s}/runs.parquet" for m, s in places],
     "next_tokens": lambda plan, places, _: [plan.stage("next_tokens", *place) for place in places],
-    "records": lambda plan, places, _: [plan.records()],
+    "data": lambda plan, places, _: [plan.data()],
     "chosen": lambda plan, places, methods: plan.chosen(places, methods),
     "search": lambda plan, places, methods: [
         plan.search_table(*place, name, "runs.parquet") for place in places for name in methods
@@ -428,7 +435,7 @@ SOURCES: dict[str, Callable[[Plan, Places, list[str]], list[str]]] = {
     "measured": lambda plan, places, _: [
         plan.measured(*place, who)
         for place in places
-        for who in ["full", "retain", *(f"{name}/seed{plan.study.seeds[0]}" for name in plan.methods)]
+        for who in [*plan.study.task.references, *(f"{name}/seed{plan.study.seeds[0]}" for name in plan.methods)]
     ],
     "correlation": lambda plan, places, _: [
         f"{plan.root}/correlation/{split}.csv" for split in dict.fromkeys(split for _, split in places)
@@ -439,6 +446,7 @@ SOURCES: dict[str, Callable[[Plan, Places, list[str]], list[str]]] = {
 """What figures and tables read: key -> files for the places of a job, and the searched methods it is about."""
 
 SETTINGS: dict[str, Callable[[Plan], Any]] = {
+    "task": lambda plan: plan.study.task.name,
     "methods": lambda plan: plan.methods,
     "configured": lambda plan: plan.section("methods"),
     "swept": lambda plan: plan.swept,
@@ -457,7 +465,11 @@ SETTINGS: dict[str, Callable[[Plan], Any]] = {
     "rule": lambda plan: plan.study.selection.rule,
     "temperatures": lambda plan: plan.study.all_temperatures(),
     "forms": lambda plan: [form.column for form in plan.study.all_forms()],
-    "utility": lambda plan: "model_utility" if plan.study.measure.suite == "full" else "utility_teacher_forced",
+    "utility": lambda plan: (
+        plan.study.task.headline.utility
+        if plan.study.measure.suite == "full"
+        else plan.study.task.headline.cheap_utility
+    ),
     "baseline": lambda plan: "GradDiff" if "GradDiff" in plan.methods else plan.methods[0],
     "runs_per_place": lambda plan: len(plan.runs),
     "trained": lambda plan: plan.trained,

@@ -94,8 +94,8 @@ def test_schema_is_a_schema_and_takes_the_minimal_config():
         ("methods.ETW.weighting", {"entropy": {"temprature": 2}}),
         ("methods.ETW.weighting", {"entropy": {}, "uniform": {}}),
         ("models.tiny.hiden_size", 3),
-        ("splits", ["forget1"]),
-        ("splits", ["forget00"]),
+        ("splits", ["forget/10"]),
+        ("splits", []),
         ("forms", ["varianc"]),
         ("unlearn.lora", {"rnk": 3}),
         ("disturb", {"passes": 1}),
@@ -311,12 +311,14 @@ def error(raw):
         pytest.param(
             "finetune_temperatures", [2, 2.0], ["finetune_temperatures", "[2.0, 2.0]", "twice"], id="temperature twice"
         ),
-        pytest.param("splits", ["retain90"], ["splits.0", "forget", "found 'retain90'"], id="no forget split"),
+        pytest.param(
+            "splits", ["retain90"], ["splits.0", "'retain90' is no split", "like forget10"], id="no forget split"
+        ),
         pytest.param("study", "a/b", ["study", "found 'a/b'"], id="name that is a path"),
         pytest.param(
             "benchmark",
             {"name": "tofu"},
-            ["models.tiny.source", "TOFU", "`world`", "hub, folder or gguf"],
+            ["models.tiny.source", "'tofu'", "`world`", "hub, folder or gguf"],
             id="scratch on TOFU",
         ),
         pytest.param(
@@ -341,7 +343,7 @@ def error(raw):
             "measure.limits", {"retian": 3}, ["measure.limits.retian: ", "did you mean 'retain'?"], id="limit"
         ),
         pytest.param("measure.during", {"forget": 0}, ["measure.during.forget: ", "found 0"], id="no rows"),
-        pytest.param("splits", ["forget00"], ["splits.0: ", "found 'forget00'"], id="nothing to forget"),
+        pytest.param("splits", ["forget00"], ["splits.0: ", "'forget00' is no split"], id="nothing to forget"),
     ],
 )
 def test_error_names_the_key_and_the_fix(path, value, parts):

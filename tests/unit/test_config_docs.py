@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from lethe.config import FictionalConfig, Section, Study
+from lethe.benchmarks.fictional import FictionalConfig
+from lethe.config import Section, Study
 from lethe.config.docs import BEGIN, END, sections, tables, updated
 from lethe.errors import InputError
 from lethe.methods.forms import FORMS
@@ -46,7 +47,9 @@ def test_a_page_without_markers_is_refused(page):
 def test_every_section_and_every_key_is_there():
     found = sections()
     assert {cls.__name__ for cls in found} == {"Study", *Study.model_json_schema()["$defs"]}
-    assert {cls for cls in Section.__subclasses__() if cls.__module__.startswith("lethe.config.")} == set(found)
+    assert {
+        cls for cls in Section.__subclasses__() if cls.__module__.startswith(("lethe.config.", "lethe.benchmarks."))
+    } == set(found)
     text = tables()
     for cls in found:
         for key in cls.model_fields:

@@ -13,7 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lethe.tokens.embedding_noise
-from lethe.benchmarks.records import select, write_records
+from lethe.benchmarks.prepared import write_data
 from lethe.config import PromptConfig
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
@@ -26,8 +26,8 @@ SEED, PASSES, SCALE = 4, 3, 0.5
 
 
 @pytest.fixture(scope="module")
-def rows(records):
-    return select(records, "full", "forget10")
+def rows(data):
+    return data.forget("forget10")
 
 
 @pytest.fixture(scope="module")
@@ -223,15 +223,15 @@ def test_rows_are_those_of_the_token_table(encoder, rows, found):
         join([table, found.iloc[1:]])
 
 
-def test_script_adds_the_column(tmp_path, records, rows, tiny, sharp, encoder, found, monkeypatch):
+def test_script_adds_the_column(tmp_path, data, rows, tiny, sharp, encoder, found, monkeypatch):
     script = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / "embedding_noise.py"
     save(sharp, tiny[1], tmp_path / "model")
-    write_records(tmp_path / "records.parquet", records)
+    write_data(tmp_path / "data.json", data)
     table = token_table(encoder, rows)
     write_table(tmp_path / "tokens.parquet", table.sample(frac=1, random_state=1))
     snakemake = types.SimpleNamespace(
         input=types.SimpleNamespace(
-            records=tmp_path / "records.parquet", model=tmp_path / "model", table=tmp_path / "tokens.parquet"
+            data=tmp_path / "data.json", model=tmp_path / "model", table=tmp_path / "tokens.parquet"
         ),
         output=[tmp_path / "out.parquet"],
         params=types.SimpleNamespace(

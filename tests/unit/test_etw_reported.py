@@ -10,7 +10,8 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import definition
-from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, TofuConfig, load_file
+from lethe.benchmarks.tofu_files import TofuConfig
+from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, load_file
 from lethe.tables.etw_reported import (
     FULL,
     MAIN,

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 import pytest
 
 from lethe.benchmarks import fictional_pools as pools
-from lethe.benchmarks.fictional import Invented, fictional, fill
+from lethe.benchmarks.fictional import FictionalConfig, Invented, fictional, fill
 from lethe.benchmarks.fictional_kinds import KINDS
 from lethe.benchmarks.fictional_known import KNOWN
-from lethe.benchmarks.records import read_records, select, validate, write_records
-from lethe.config import FictionalConfig
+from lethe.benchmarks.prepared import read_data, write_data
+from lethe.benchmarks.records import select, validate
 from lethe.errors import ConfigError, InputError
 from lethe.splits import retain_split
 
@@ -69,9 +69,9 @@ def test_ids_number_the_rows_of_a_set(records):
     assert select(records, "world_facts")[39].id == "world_facts-0039"
 
 
-def test_rows_survive_the_file(records, tmp_path):
-    write_records(tmp_path / "records.parquet", records)
-    assert read_records(tmp_path / "records.parquet") == records
+def test_data_survive_the_file(data, tmp_path):
+    write_data(tmp_path / "data.json", data)
+    assert read_data(tmp_path / "data.json") == data
 
 
 # --- splits -------------------------------------------------------------------------------------------------

@@ -13,9 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lethe.analysis.auc import auc_table
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
 from lethe.figures import etw_fig2, etw_fig3, heatmap, style, token_text, tradeoff, training
 from lethe.tables.correlation import correlation_table
+
+TOFU = Tofu()
 
 METHODS = ["GA", "WGA", "SCN", "ETW", "Mine"]
 SPLITS = ["forget01", "forget10"]
@@ -123,7 +126,7 @@ def figures(tokens, runs) -> dict[str, Figure]:
         "fig2": etw_fig2.draw(tables, ["gold", "gpt"], METHODS, correlations),
         "fig3": etw_fig3.draw(tokens, METHODS, "gold"),
         "fig4": heatmap.draw(tokens, ["full-0000", "full-0001"], METHODS, "gpt", {"full-0000": "Who is it?"}),
-        "fig6": tradeoff.draw(runs, METHODS),
+        "fig6": tradeoff.draw(runs, METHODS, benchmark=TOFU),
         "training": training.draw(logs(), METHODS),
     }
 
@@ -427,7 +430,7 @@ def test_fig6_enlarges_the_run_with_the_lowest_aggregate(figures, runs):
 
 
 def test_fig6_best_run_is_that_of_the_studys_rule(runs):
-    axes = panels(tradeoff.draw(runs, METHODS, rule="lowest_neg_log10_fq"))[0]
+    axes = panels(tradeoff.draw(runs, METHODS, rule="lowest_neg_log10_fq", benchmark=TOFU))[0]
     group = runs[(runs["model"] == "1B") & (runs["split"] == "forget01")]
     group = group[group["method"].isin(METHODS)].groupby("method")
     by_rule, by_default = (runs.loc[group[column].idxmin()] for column in ("neg_log10_fq", "aggregate"))
@@ -439,20 +442,20 @@ def test_fig6_best_run_is_that_of_the_studys_rule(runs):
 
 def test_fig6_legend_names_the_rule(figures, runs):
     assert "lowest Agg., unless another loses no utility" in figures["fig6"].legends[0].get_title().get_text()
-    other = tradeoff.draw(runs, METHODS, rule="highest_utility_among_forgotten")
+    other = tradeoff.draw(runs, METHODS, rule="highest_utility_among_forgotten", benchmark=TOFU)
     title = other.legends[0].get_title().get_text()
-    assert "highest utility with p > 0.05" in title
+    assert "highest utility beyond p = 0.05" in title
     assert "Agg." not in title
 
 
 def test_fig6_forget_quality_over_hundreds_of_decades_stays_legible(runs):
     far = runs.assign(neg_log10_fq=runs["neg_log10_fq"].where(runs["method"] != "GA", 230.0))
-    assert {a.get_yscale() for a in panels(tradeoff.draw(far))} == {"symlog"}
-    assert {a.get_yscale() for a in panels(tradeoff.draw(runs))} == {"linear"}
+    assert {a.get_yscale() for a in panels(tradeoff.draw(far, benchmark=TOFU))} == {"symlog"}
+    assert {a.get_yscale() for a in panels(tradeoff.draw(runs, benchmark=TOFU))} == {"linear"}
 
 
 def test_fig6_draws_even_if_nothing_is_defined(runs):
-    figure = tradeoff.draw(runs.assign(neg_log10_fq=np.nan))
+    figure = tradeoff.draw(runs.assign(neg_log10_fq=np.nan), benchmark=TOFU)
     assert sum("15 of 15 runs undefined" in text for text in texts(figure)) == 4
     lines = curves(panels(figure)[0])
     assert lines["full"].get_xdata()[0] == 0.60  # the utility there was to keep
@@ -461,7 +464,7 @@ def test_fig6_draws_even_if_nothing_is_defined(runs):
 def test_fig6_does_not_confuse_runs_with_a_repeated_index(runs):
     one = runs[runs["split"] == "forget01"]
     split = pd.concat([group.reset_index(drop=True) for _, group in one.groupby("method", sort=False)])
-    sizes = sorted(line.get_markersize() for line in panels(tradeoff.draw(split, METHODS))[0].lines)
+    sizes = sorted(line.get_markersize() for line in panels(tradeoff.draw(split, METHODS, benchmark=TOFU))[0].lines)
     assert sizes.count(8.5) == len(METHODS)
 
 
@@ -477,7 +480,7 @@ def searched(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chosen(figures, runs):
-    figure = tradeoff.draw(runs, METHODS, searched(runs))
+    figure = tradeoff.draw(runs, METHODS, searched(runs), benchmark=TOFU)
     for axes, before in zip(panels(figure), panels(figures["fig6"]), strict=True):
         tried = [line for line in axes.lines if line.get_label() == "_tried ETW"]
         assert [line.get_xydata()[0].tolist() for line in tried] == [[0.5, 3], [0.515625, 2], [0.53125, 1]]
@@ -497,20 +500,22 @@ def test_fig6_draws_configurations_tried_small_and_hollow_with_a_dot_in_the_chos
 
 def test_fig6_without_a_search_may_be_given_an_empty_table(figures, runs):
     empty = searched(runs).iloc[:0]
-    assert len(panels(tradeoff.draw(runs, METHODS, empty))[0].lines) == len(panels(figures["fig6"])[0].lines)
+    assert len(panels(tradeoff.draw(runs, METHODS, empty, benchmark=TOFU))[0].lines) == len(
+        panels(figures["fig6"])[0].lines
+    )
     with pytest.raises(InputError, match="chosen"):
-        tradeoff.draw(runs, METHODS, searched(runs).drop(columns="chosen"))
+        tradeoff.draw(runs, METHODS, searched(runs).drop(columns="chosen"), benchmark=TOFU)
 
 
 def test_fig6_names_only_some_of_many_methods_whose_runs_are_undefined(runs):
     lost = runs[~runs["method"].isin(["full", "retain"])].assign(neg_log10_fq=np.nan)
-    note = " ".join(text.get_text() for text in panels(tradeoff.draw(lost, METHODS))[0].texts)
+    note = " ".join(text.get_text() for text in panels(tradeoff.draw(lost, METHODS, benchmark=TOFU))[0].texts)
     assert note.replace("\n", " ") == "15 of 15 runs undefined (GA 3, WGA 3, SCN 3 and 2 other methods)"
 
 
 def test_fig6_squeezes_the_range_below_which_models_have_collapsed(figures, runs):
     collapsed = runs.assign(model_utility=runs["model_utility"].mask(runs["method"] == "GA", 0.01))
-    figure = tradeoff.draw(collapsed, METHODS)
+    figure = tradeoff.draw(collapsed, METHODS, benchmark=TOFU)
     axes = panels(figure)[0]
     assert axes.get_xscale() == "function"
     (bend,) = curves(axes)["_bend"].get_xdata()[:1]

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
 from lethe.figures import etw_forms, style
-from lethe.figures.plane import PASS_HEIGHT
+
+TOFU = Tofu()
 
 METHODS = ["GA", "GradDiff", "ETW", "Margin", "TopK", "Variance"]
 REFERENCE = ["GradDiff"]
@@ -52,7 +54,7 @@ def points() -> pd.DataFrame:
 
 @pytest.fixture
 def figure(points) -> Figure:
-    return etw_forms.draw(points, METHODS, REFERENCE)
+    return etw_forms.draw(points, METHODS, REFERENCE, benchmark=TOFU)
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_each_method_has_a_panel_with_its_name_and_number_of_points(figure):
 def test_panels_stand_in_even_rows_of_at_most_four(crowd):
     for count, columns in ((1, 1), (4, 4), (5, 3), (9, 3), (16, 4)):
         methods = list(dict.fromkeys(crowd["method"]))[: count + 1]
-        figure = etw_forms.draw(crowd[crowd["method"].isin(methods)], methods, REFERENCE)
+        figure = etw_forms.draw(crowd[crowd["method"].isin(methods)], methods, REFERENCE, benchmark=TOFU)
         assert len(figure.axes) == count
         places = [axes.get_subplotspec() for axes in figure.axes]
         assert max(place.colspan.stop for place in places) == columns
@@ -150,14 +152,14 @@ def test_plain_ascent_is_a_thin_grey_line_in_all_panels(figure):
 
 def test_a_reference_of_two_searches_and_their_undefined_points(points):
     lost = search("GA", [1.0, math.nan], [2.0, math.nan], strength=[0.1, 0.3])
-    figure = etw_forms.draw(pd.concat([points, lost]), METHODS, ["GradDiff", "GA"])
+    figure = etw_forms.draw(pd.concat([points, lost]), METHODS, ["GradDiff", "GA"], benchmark=TOFU)
     assert len(figure.axes) == 3
     assert all(len(drawn(axes, name)) == 1 for axes in figure.axes for name in ("GA", "GradDiff"))
     assert next(iter(legend_entries(figure))) == "GradDiff (3), GA (1 of 2 undefined)"
 
 
 def test_plain_ascent_alone_has_a_panel_in_its_colour(points):
-    figure = etw_forms.draw(points[points["method"] == "GradDiff"], METHODS, REFERENCE)
+    figure = etw_forms.draw(points[points["method"] == "GradDiff"], METHODS, REFERENCE, benchmark=TOFU)
     (axes,) = figure.axes
     assert axes.get_title() == "GradDiff (3)"
     (line,) = plotted(axes, "GradDiff")
@@ -167,7 +169,7 @@ def test_plain_ascent_alone_has_a_panel_in_its_colour(points):
 
 
 def test_a_study_without_plain_ascent_has_no_grey_line(points):
-    figure = etw_forms.draw(points[points["method"] != "GradDiff"], METHODS, [])
+    figure = etw_forms.draw(points[points["method"] != "GradDiff"], METHODS, [], benchmark=TOFU)
     assert len(figure.axes) == 3
     assert next(iter(legend_entries(figure))) == "temperature = 1"
 
@@ -220,7 +222,7 @@ def test_combinations_are_in_ascending_order_until_dashes_run_out():
 def test_more_combinations_than_dashes_are_solid_and_not_named():
     count = len(etw_forms.DASHES) + 1
     swept = {"weighting.temperature": list(range(count)), "strength": [1.0] * count}
-    figure = etw_forms.draw(search("ETW", [1.0] * count, [2.0] * count, **swept), METHODS, REFERENCE)
+    figure = etw_forms.draw(search("ETW", [1.0] * count, [2.0] * count, **swept), METHODS, REFERENCE, benchmark=TOFU)
     assert {dashes(line) for line in plotted(figure.axes[0], "ETW")} == {(0, None)}
     assert list(legend_entries(figure)) == ["chosen", "p = 0.05", "utility of the full model"]
     title = figure.legends[0].get_title().get_text()
@@ -258,12 +260,12 @@ def test_the_full_models_utility_and_the_five_per_cent_line_are_drawn(figure):
         (full,) = plotted(axes, "full")
         assert full.get_xdata() == pytest.approx([0.6, 0.6])
         (level,) = plotted(axes, "p = 0.05")
-        assert level.get_ydata() == pytest.approx([PASS_HEIGHT] * 2)
+        assert level.get_ydata() == pytest.approx([TOFU.headline.passed[0]] * 2)
         assert level.is_dashed()
 
 
 def test_a_few_collapsed_points_do_not_ruin_the_range(crowd):
-    figure = etw_forms.draw(crowd, list(dict.fromkeys(crowd["method"])), REFERENCE)
+    figure = etw_forms.draw(crowd, list(dict.fromkeys(crowd["method"])), REFERENCE, benchmark=TOFU)
     assert "compressed left of the dotted line" in figure.get_supxlabel()
     for axes in figure.axes:
         assert axes.get_yscale() == "symlog"
@@ -275,7 +277,7 @@ def test_a_few_collapsed_points_do_not_ruin_the_range(crowd):
 
 
 def test_what_a_budget_of_utility_buys(points):
-    table = etw_forms.cheapest(points).set_index("method")
+    table = etw_forms.cheapest(points, TOFU).set_index("method")
     assert list(table) == [
         *("model", "split", "points", "undefined"),
         *("neg_log10_fq_within_1", "neg_log10_fq_within_2", "neg_log10_fq_within_5"),
@@ -288,9 +290,9 @@ def test_what_a_budget_of_utility_buys(points):
 
 def test_a_column_that_is_missing_is_named(points):
     with pytest.raises(InputError, match="parameters"):
-        etw_forms.draw(points.drop(columns="parameters"), METHODS, REFERENCE)
+        etw_forms.draw(points.drop(columns="parameters"), METHODS, REFERENCE, benchmark=TOFU)
     with pytest.raises(InputError, match="delta_mu"):
-        etw_forms.cheapest(points.drop(columns="delta_mu"))
+        etw_forms.cheapest(points.drop(columns="delta_mu"), TOFU)
 
 
 @pytest.mark.filterwarnings("error")
@@ -299,7 +301,7 @@ def test_page_width_readable_text_and_nothing_cut_off(points, crowd, fits_page):
     undefined = points.assign(neg_log10_fq=np.nan)
     nothing = undefined.assign(model_utility=np.nan, delta_mu=np.nan)
     for table in (points, lone, crowd, undefined, nothing):
-        figure = etw_forms.draw(table, [*METHODS, *(f"Raw entropy {i}" for i in range(16))], REFERENCE)
+        figure = etw_forms.draw(table, [*METHODS, *(f"Raw entropy {i}" for i in range(16))], REFERENCE, benchmark=TOFU)
         fits_page(figure)
         _do_not_overlap(figure)
     assert [axes.get_title() for axes in figure.axes] == ["ETW (4)", "TopK (3)", "Variance (3)"]

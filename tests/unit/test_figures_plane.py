@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
-from lethe.figures import plane
-from lethe.selection import PASS, RULES
+from lethe.selection import RULES
+
+TOFU = Tofu()
 
 LOWEST, FQ, UTILITY = "lowest_aggregate", "lowest_neg_log10_fq", "highest_utility_among_forgotten"
 
@@ -29,9 +31,14 @@ def rows() -> pd.DataFrame:
     )
 
 
+def best_run(rows, rule):
+    return plane.best_run(plane.on_plane(rows, TOFU, "runs table"), rule, TOFU)
+
+
 def test_the_line_is_where_the_selection_rules_have_it():
-    assert plane.PASS_HEIGHT == pytest.approx(-math.log10(PASS)) == pytest.approx(1.30103, abs=1e-5)
-    assert plane.PASS_LINE["label"] == "p = 0.05"
+    line = plane.pass_line(TOFU)
+    assert line["y"] == TOFU.headline.passed[0] == pytest.approx(-math.log10(0.05)) == pytest.approx(1.30103, abs=1e-5)
+    assert line["label"] == "p = 0.05"
 
 
 def test_every_rule_has_words_for_the_legend():
@@ -39,14 +46,14 @@ def test_every_rule_has_words_for_the_legend():
 
 
 def test_best_run_is_the_rules_among_those_that_can_be_drawn(rows):
-    assert plane.best_run(rows, LOWEST) == (10, "lowest Agg.")
-    assert plane.best_run(rows, FQ)[0] == 14
-    assert plane.best_run(rows, UTILITY)[0] == 11
-    index, why = plane.best_run(rows.assign(aggregate=np.nan), LOWEST)
-    assert (index, why) == (14, "Agg. undefined everywhere: lowest −log10 FQ")
-    assert plane.best_run(rows.assign(model_utility=np.nan), LOWEST)[0] is None
-    with pytest.raises(InputError, match="forget_quality"):
-        plane.best_run(rows.drop(columns="forget_quality"), LOWEST)
+    assert best_run(rows, LOWEST) == (10, "lowest Agg.")
+    assert best_run(rows, FQ)[0] == 14
+    assert best_run(rows, UTILITY)[0] == 11
+    index, why = best_run(rows.assign(aggregate=np.nan), LOWEST)
+    assert (index, why) == (14, "Agg. undefined everywhere: lowest −log₁₀ FQ")
+    assert best_run(rows.assign(model_utility=np.nan), LOWEST)[0] is None
+    with pytest.raises(InputError, match="delta_mu"):
+        best_run(rows.drop(columns="delta_mu"), LOWEST)
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0], [0.5, 0.6], [0.05, 0.2, 0.25]])

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
 from lethe.figures import (
     etw_fig3,
@@ -22,6 +23,8 @@ from lethe.figures import (
     tradeoff,
     trajectories,
 )
+
+TOFU = Tofu()
 
 METHODS = ["GA", "WGA", "ETW", "Mine"]
 MANY = [*METHODS, *(f"ETW-variant{k:02d}" for k in range(13))]
@@ -100,7 +103,9 @@ def cheap_run(utilities: list[float], qualities: list[float], full: float = 0.7)
 
 def paths(runs: pd.DataFrame, methods: list[str], *choice: str) -> Figure:
     """The figure of trajectories; `choice` is utility and rule."""
-    return trajectories.draw(runs, trajectories.best_epochs(runs, *choice), methods, *choice)
+    return trajectories.draw(
+        runs, trajectories.best_epochs(runs, *choice, benchmark=TOFU), methods, *choice, benchmark=TOFU
+    )
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +173,13 @@ def figures(tokens, found) -> dict[str, Figure]:
     return {
         "fig5": etw_fig5.draw(run_table(METHODS), METHODS),
         "fig5 many": etw_fig5.draw(collapsed, MANY),
-        "fig6": tradeoff.draw(run_table(METHODS), METHODS, search_table()),
-        "fig6 many": tradeoff.draw(collapsed, MANY, search_table()),
+        "fig6": tradeoff.draw(run_table(METHODS), METHODS, search_table(), benchmark=TOFU),
+        "fig6 many": tradeoff.draw(collapsed, MANY, search_table(), benchmark=TOFU),
         "fig7": etw_fig7.draw(found, etw_fig7.distances(found), METHODS, "gold"),
         "fig7 many": etw_fig7.draw(many, etw_fig7.distances(many), MANY, "gold"),
         "fig7 weights": etw_fig7.draw_weights(tokens, MANY, "gold", found),
         "fig7 no weights": etw_fig7.draw_weights(tokens, METHODS, "gold", found),
-        "fig8": etw_fig8.draw(search_table(), "ETW"),
+        "fig8": etw_fig8.draw(search_table(), "ETW", benchmark=TOFU),
         "fig9": etw_fig9.draw(tokens, weights, "gold"),
         "fig9 many": etw_fig9.draw(tokens, {name: recorded(tokens) for name in MANY}, "gold"),
         "fig9 tokens": etw_fig9.draw_tokens(tokens, weights, "full-0001", "gold", "Who is it?"),
@@ -389,7 +394,7 @@ def test_fig8_lines_join_the_best_point_of_each_temperature(figures):
 
 
 def test_fig8_says_nothing_of_others_where_there_are_none():
-    figure = etw_fig8.draw(search_table(strengths=(0.1,)), "ETW")
+    figure = etw_fig8.draw(search_table(strengths=(0.1,)), "ETW", benchmark=TOFU)
     assert not any("faint" in text for text in texts(figure))
 
 
@@ -400,10 +405,10 @@ def test_fig8_best_falls_back_to_forget_quality_and_undefined_points_are_counted
     points.loc[one & points["point"].str.endswith("=0.5"), "neg_log10_fq"] = 0.5
     two = (points["split"] == "forget10") & points["point"].str.startswith("temperature=4.0")
     points.loc[two, ["model_utility", "neg_log10_fq", "delta_mu", "aggregate"]] = np.nan
-    best = etw_fig8.best_per_temperature(points, "lowest_aggregate").query("best")
+    best = etw_fig8.best_per_temperature(points, "lowest_aggregate", TOFU).query("best")
     assert best.query("split == 'forget01' and temperature == 1")["neg_log10_fq"].tolist() == [0.5]
     assert len(best.query("split == 'forget10'")) == 2
-    titles = {axes.get_title() for axes in etw_fig8.draw(points, "ETW").axes}
+    titles = {axes.get_title() for axes in etw_fig8.draw(points, "ETW", benchmark=TOFU).axes}
     assert titles == {"1B\n2 of 12 undefined (forget10\N{NO-BREAK SPACE}2)"}
 
 
@@ -412,7 +417,7 @@ def test_fig8_a_temperature_without_a_defined_point_breaks_the_line():
     points = search_table()
     lost = (points["split"] == "forget10") & points["point"].str.startswith("temperature=2.0")
     points.loc[lost, ["model_utility", "neg_log10_fq", "delta_mu", "aggregate"]] = np.nan
-    for axes in etw_fig8.draw(points, "ETW").axes:
+    for axes in etw_fig8.draw(points, "ETW", benchmark=TOFU).axes:
         (broken,), (whole,) = labelled_lines(axes, "forget10"), labelled_lines(axes, "forget01")
         assert broken.get_xdata().tolist() == [1, 2, 4]
         assert np.isnan(broken.get_ydata()).tolist() == [False, True, False]
@@ -422,20 +427,20 @@ def test_fig8_a_temperature_without_a_defined_point_breaks_the_line():
 def test_fig8_best_is_by_the_studys_rule():
     points = search_table()  # Agg. and −log10 FQ leave no difference to −log10 FQ; utility is higher at strength 0.1
     points.loc[points["point"].str.endswith("=0.5"), "neg_log10_fq"] = 0.2
-    figure = etw_fig8.draw(points, "ETW", "lowest_neg_log10_fq")
+    figure = etw_fig8.draw(points, "ETW", "lowest_neg_log10_fq", benchmark=TOFU)
     assert labelled_lines(figure.axes[0], "forget01")[0].get_ydata().tolist() == [0.2] * 3
     title = figure.legends[0].get_title().get_text()
     assert "\nbest: lowest −log₁₀ FQ" in title
-    assert "Agg." in etw_fig8.draw(points, "ETW").legends[0].get_title().get_text()
-    passed = points.assign(forget_quality=np.where(points["point"].str.endswith("=0.1"), 0.06, 0.9))
-    best = etw_fig8.best_per_temperature(passed, "highest_utility_among_forgotten").query("best")
+    assert "Agg." in etw_fig8.draw(points, "ETW", benchmark=TOFU).legends[0].get_title().get_text()
+    passed = points.assign(neg_log10_fq=np.where(points["point"].str.endswith("=0.1"), 1.22, 0.05))
+    best = etw_fig8.best_per_temperature(passed, "highest_utility_among_forgotten", TOFU).query("best")
     assert best["point"].str.endswith("=0.1").all()
 
 
 def test_fig8_needs_a_temperature():
     points = search_table().assign(parameters=json.dumps({"strength": 0.1}))
     with pytest.raises(InputError, match=r"weighting\.temperature"):
-        etw_fig8.draw(points, "ETW")
+        etw_fig8.draw(points, "ETW", benchmark=TOFU)
 
 
 # --- Fig. 9 ---
@@ -529,7 +534,7 @@ def test_fig9_heat_map_joins_weights_by_position_whatever_their_order(tokens):
 
 def test_best_epochs_follow_the_aggregate_and_never_are_the_start():
     runs = trajectory_table(METHODS)
-    best = trajectories.best_epochs(runs)
+    best = trajectories.best_epochs(runs, benchmark=TOFU)
     assert best[["method", "seed"]].to_numpy().tolist() == [[m, s] for m in METHODS for s in (0, 1)]
     assert list(best)[:5] == ["model", "split", "method", "seed", "epoch"]
     assert {*METRICS, "utility_teacher_forced"} <= set(best)
@@ -537,10 +542,10 @@ def test_best_epochs_follow_the_aggregate_and_never_are_the_start():
         run = runs[(runs["method"] == found["method"]) & (runs["seed"] == found["seed"])]
         lowest = run.loc[run["aggregate"].idxmin()]
         assert (found["epoch"], found["aggregate"]) == (lowest["epoch"], lowest["aggregate"])
-    without = trajectories.best_epochs(runs.assign(aggregate=np.nan))
-    assert set(without["epoch"]) == {5}  # lowest −log10 FQ
+    without = trajectories.best_epochs(runs.assign(aggregate=np.nan), benchmark=TOFU)
+    assert set(without["epoch"]) == {5}  # lowest −log₁₀ FQ
     start = runs.assign(aggregate=runs["aggregate"].where(runs["epoch"] != 0, 0.0))
-    assert 0 not in set(trajectories.best_epochs(start)["epoch"])
+    assert 0 not in set(trajectories.best_epochs(start, benchmark=TOFU)["epoch"])
 
 
 @pytest.mark.filterwarnings("error")
@@ -548,7 +553,7 @@ def test_best_epochs_keep_a_run_without_any_defined_epoch():
     runs = trajectory_table(["ETW"])
     runs.loc[runs["seed"] == 1, "model_utility"] = np.nan
     assert len(labelled_lines(paths(runs, ["ETW"]).axes[0], "_best")) == 1
-    best = trajectories.best_epochs(runs).set_index("seed")
+    best = trajectories.best_epochs(runs, benchmark=TOFU).set_index("seed")
     assert best["epoch"].isna().to_dict() == {0: False, 1: True}
     assert np.isnan(best.loc[1, "aggregate"])
 
@@ -561,7 +566,7 @@ def test_trajectories_draw_every_epoch_of_every_seed(figures):
     own = runs[(runs["method"] == "ETW") & (runs["seed"] == 0)]
     assert paths[0].get_xydata() == pytest.approx(own[["model_utility", "neg_log10_fq"]].to_numpy(float))
     assert [line.get_xydata()[0].tolist() for line in labelled_lines(axes, "_start")[:2]] == [[0.6, 12], [0.6, 13]]
-    best = trajectories.best_epochs(runs)
+    best = trajectories.best_epochs(runs, benchmark=TOFU)
     drawn = [line.get_xydata()[0].tolist() for line in labelled_lines(axes, "_best")]
     assert drawn == best[["model_utility", "neg_log10_fq"]].to_numpy().tolist()
     assert labelled_lines(axes, "retain")[0].get_xydata().tolist() == [[0.59, 0]]
@@ -587,7 +592,7 @@ def test_trajectories_use_the_utility_that_is_measured_during_training():
     runs = trajectory_table(["ETW"]).assign(model_utility=np.nan)
     figure = paths(runs, ["ETW"], "utility_teacher_forced")
     assert labelled_lines(figure.axes[0], "full")[0].get_xdata()[0] == 0.7
-    assert "Utility of teacher-forced metrics (higher is better)" in texts(figure)
+    assert "Teacher-forced utility (higher is better)" in texts(figure)
     with pytest.raises(InputError, match="utility_teacher_forced"):
         paths(runs.drop(columns="utility_teacher_forced"), ["ETW"], "utility_teacher_forced")
 
@@ -600,20 +605,20 @@ def test_trajectories_say_what_really_made_an_epoch_best():
     mixed = runs.assign(aggregate=runs["aggregate"].where(runs["method"] == "GA"))
     title = paths(mixed, ["GA", "ETW"]).legends[0].get_title().get_text()
     assert title == "one path per seed; best: lowest Agg., unless another loses no utility and forgets no worse"
-    assert trajectories.best_epochs(mixed).groupby("method")["why"].unique().map(list).to_dict() == {
+    assert trajectories.best_epochs(mixed, benchmark=TOFU).groupby("method")["why"].unique().map(list).to_dict() == {
         "GA": ["lowest Agg."],
-        "ETW": ["Agg. undefined everywhere: lowest −log10 FQ"],
+        "ETW": ["Agg. undefined everywhere: lowest −log₁₀ FQ"],
     }
 
 
 def test_best_epochs_are_by_the_studys_rule_and_the_utility_that_is_drawn():
     runs = trajectory_table(["ETW"])
-    runs["forget_quality"] = np.where(runs["epoch"].fillna(0) >= 3, 0.2, 0.01)
+    runs["neg_log10_fq"] = np.where(runs["epoch"].fillna(0) >= 3, 0.7, 2.0)
     runs["utility_teacher_forced"] = np.where(runs["epoch"].fillna(0) == 4, 0.9, runs["utility_teacher_forced"])
     rule = "highest_utility_among_forgotten"
-    assert set(trajectories.best_epochs(runs, "model_utility", rule)["epoch"]) == {3}
+    assert set(trajectories.best_epochs(runs, "model_utility", rule, benchmark=TOFU)["epoch"]) == {3}
     cheap = without_generations(runs)
-    assert set(trajectories.best_epochs(cheap, "utility_teacher_forced", rule)["epoch"]) == {4}
+    assert set(trajectories.best_epochs(cheap, "utility_teacher_forced", rule, benchmark=TOFU)["epoch"]) == {4}
     title = paths(cheap, ["ETW"], "utility_teacher_forced", rule).legends[0].get_title().get_text()
     assert title.endswith("best: highest teacher-forced utility with forget quality above 0.05")
 
@@ -623,7 +628,7 @@ def test_best_epochs_are_by_the_studys_rule_and_the_utility_that_is_drawn():
 
 def test_a_substitute_utility_has_its_own_delta_and_aggregate():
     runs = cheap_run([0.6, 0.55, 0.8, np.nan, 0.5, 0.5, 0.7], [9.0, 4.0, 2.0, 3.0, np.nan, np.inf, 1.0])
-    judged = trajectories.by_substitute(runs, "utility_teacher_forced").query("epoch > 0")
+    judged = trajectories.by_substitute(runs, "utility_teacher_forced", TOFU).query("epoch > 0")
     assert judged["model_utility"].tolist() == pytest.approx([0.6, 0.55, 0.8, np.nan, 0.5, 0.5, 0.7], nan_ok=True)
     # 100 · (0.7 − u), with the full model's 0.7; undefined without a utility
     lost = [10, 15, -10, np.nan, 20, 20, 0]
@@ -637,27 +642,27 @@ def test_a_substitute_is_judged_as_the_model_utility_would_be():
     runs = trajectory_table(METHODS)
     runs.loc[3, "neg_log10_fq"] = runs.loc[3, "aggregate"] = np.nan
     same = runs.assign(utility_teacher_forced=runs["model_utility"])
-    judged = trajectories.by_substitute(without_generations(same), "utility_teacher_forced")
+    judged = trajectories.by_substitute(without_generations(same), "utility_teacher_forced", TOFU)
     pd.testing.assert_frame_equal(judged, same, rtol=0, atol=1e-12)
 
 
 def test_a_substitute_utility_is_counted_against_the_full_model_of_its_split():
     here = cheap_run([0.6], [1.0])
     there = here.assign(split="forget01", utility_teacher_forced=here["utility_teacher_forced"].replace(0.7, 0.9))
-    judged = trajectories.by_substitute(pd.concat([here, there]), "utility_teacher_forced")
+    judged = trajectories.by_substitute(pd.concat([here, there]), "utility_teacher_forced", TOFU)
     assert judged.query("epoch > 0")["delta_mu"].tolist() == pytest.approx([10, 30])
-    with pytest.raises(InputError, match=r"'1B', split 'forget10' has no row with method 'full'.*add it"):
-        trajectories.best_epochs(here[here["method"] != "full"], "utility_teacher_forced")
+    with pytest.raises(InputError, match=r"'1B', split 'forget10' has no row with method 'full'.*`trajectory`"):
+        trajectories.best_epochs(here[here["method"] != "full"], "utility_teacher_forced", benchmark=TOFU)
 
 
 def test_best_epochs_without_generations_weigh_the_utility_that_is_drawn():
     runs = cheap_run([0.68, 0.69, 0.4], [9.0, 4.0, 1.0])  # Agg. 18, 4, 30
-    best = trajectories.best_epochs(runs, "utility_teacher_forced").iloc[0]
+    best = trajectories.best_epochs(runs, "utility_teacher_forced", benchmark=TOFU).iloc[0]
     assert (best["epoch"], best["why"]) == (2, "lowest Agg. of teacher-forced utility")  # −log10 FQ alone: 3
     assert (best["utility_teacher_forced"], best["neg_log10_fq"]) == (0.69, 4.0)
     assert best[["model_utility", "delta_mu", "aggregate"]].isna().all()  # of the run, not of the substitute
     free = cheap_run([0.68, 0.69, 0.71, 0.4], [9.0, 4.0, 3.0, 1.0])
-    best = trajectories.best_epochs(free, "utility_teacher_forced").iloc[0]
+    best = trajectories.best_epochs(free, "utility_teacher_forced", benchmark=TOFU).iloc[0]
     assert best["epoch"] == 3
     assert best["why"] == "no utility lost, and forgets no worse than the run of lowest Agg. of teacher-forced utility"
 
@@ -666,18 +671,20 @@ def test_best_epochs_without_generations_weigh_the_utility_that_is_drawn():
     ("utilities", "full", "found"),
     [
         ([0.68, 0.69, np.nan], 0.7, (2, "lowest Agg. of teacher-forced utility")),
-        ([0.78, 0.79, 0.9], 0.7, (3, "Agg. of teacher-forced utility undefined everywhere: lowest −log10 FQ")),
-        ([0.68, 0.69, 0.4], np.nan, (3, "Agg. of teacher-forced utility undefined everywhere: lowest −log10 FQ")),
+        ([0.78, 0.79, 0.9], 0.7, (3, "Agg. of teacher-forced utility undefined everywhere: lowest −log₁₀ FQ")),
+        ([0.68, 0.69, 0.4], np.nan, (3, "Agg. of teacher-forced utility undefined everywhere: lowest −log₁₀ FQ")),
     ],
 )
 def test_undefined_substitutes_never_decide(utilities, full, found):
     runs = cheap_run(utilities, [9.0, 4.0, 1.0], full)
-    best = trajectories.best_epochs(runs, "utility_teacher_forced").iloc[0]
+    best = trajectories.best_epochs(runs, "utility_teacher_forced", benchmark=TOFU).iloc[0]
     assert (best["epoch"], best["why"]) == found
 
 
 def test_a_run_whose_substitute_is_never_defined_has_no_best_epoch():
-    best = trajectories.best_epochs(cheap_run([np.nan] * 2, [9.0, 4.0]), "utility_teacher_forced").iloc[0]
+    best = trajectories.best_epochs(cheap_run([np.nan] * 2, [9.0, 4.0]), "utility_teacher_forced", benchmark=TOFU).iloc[
+        0
+    ]
     assert best["epoch"] is pd.NA
     assert best["why"] == "nothing defined"
 
@@ -702,12 +709,12 @@ def test_the_legend_says_whose_aggregate_a_substitute_has(fits_page):
 def test_the_model_utility_is_judged_by_the_metrics_of_the_table():
     runs = trajectory_table(["ETW"])
     runs.loc[runs["epoch"] == 3, "aggregate"] = 0.5  # not what utility and forget quality say: it is not made again
-    assert set(trajectories.best_epochs(runs[runs["method"] == "ETW"])["epoch"]) == {3}
-    assert set(trajectories.best_epochs(runs)["why"]) == {"lowest Agg."}
+    assert set(trajectories.best_epochs(runs[runs["method"] == "ETW"], benchmark=TOFU)["epoch"]) == {3}
+    assert set(trajectories.best_epochs(runs, benchmark=TOFU)["why"]) == {"lowest Agg."}
 
 
 def test_trajectories_draw_the_best_epochs_that_are_written():
     runs = trajectory_table(["ETW"])
-    best = trajectories.best_epochs(runs).assign(model_utility=0.51, neg_log10_fq=7.5)
-    (axes,) = trajectories.draw(runs, best, ["ETW"]).axes
+    best = trajectories.best_epochs(runs, benchmark=TOFU).assign(model_utility=0.51, neg_log10_fq=7.5)
+    (axes,) = trajectories.draw(runs, best, ["ETW"], benchmark=TOFU).axes
     assert [line.get_xydata()[0].tolist() for line in labelled_lines(axes, "_best")] == [[0.51, 7.5]] * 2

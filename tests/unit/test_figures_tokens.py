@@ -1,6 +1,5 @@
 """Next-token distributions and entropy bounds: numbers first, then what the figures show."""
 
-import copy
 import math
 
 import numpy as np
@@ -15,13 +14,10 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from lethe.analysis import bounds
-from lethe.analysis.next_tokens import next_tokens, token_text
-from lethe.analysis.token_choice import choose_positions, choose_record, choose_sample
-from lethe.benchmarks.records import select
+from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens, token_text
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
 from lethe.io import write_json
-from lethe.models.states import hidden_states
 
 TEMPERATURES = [0.5, 2.0]
 
@@ -244,8 +240,8 @@ def test_vocabulary_is_that_of_the_language_model(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def record(records):
-    return select(records, "full", "forget10")[0]
+def record(data):
+    return data.forget("forget10")[0]
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +252,7 @@ def distribution(sharp, encoder, record) -> pd.DataFrame:
 @torch.no_grad()
 def logits_of(model, encoder, record) -> torch.Tensor:
     """[n, V] fp64 log-probabilities by the model's own head."""
-    example = encoder.example(record.id, record.question, record.answer)
+    example = encoder.example(record)
     logits = model(torch.tensor([[*example.prompt, *example.answer]])).logits[0]
     return logits[len(example.prompt) - 1 : -1].double().log_softmax(-1)
 
@@ -306,20 +302,6 @@ def test_next_tokens_under_autocast(distribution, sharp, encoder, record):
     assert not (same == 1).all()  # the body did run in bf16
 
 
-def test_a_certain_word_of_a_wide_vocabulary_keeps_its_entropy(sharp, encoder, record):
-    """With torch's own log-softmax its third digit is wrong: the word's 1 swallows the others' small shares."""
-    example = encoder.example(record.id, record.question, record.answer)
-    hidden, _ = hidden_states(sharp, torch.tensor([[*example.prompt, *example.answer]]))
-    last = hidden[0, -2].detach()
-    wide = copy.deepcopy(sharp)
-    wide.lm_head = torch.nn.Linear(len(last), 50_000, bias=False)
-    wide.lm_head.weight.data.zero_()
-    wide.lm_head.weight.data[7] = 20 * last / last.square().sum()
-    log_p = (last.double() @ wide.lm_head.weight.double().T).log_softmax(-1)
-    (found,) = next_tokens(wide, encoder, record, 1).groupby("position")["entropy"].first().iloc[-1:]
-    assert found == pytest.approx(-(log_p.exp() @ log_p).item(), rel=1e-5)
-
-
 def test_token_texts_keep_spaces_and_name_pieces_of_characters(encoder):
     tokenizer = encoder.tokenizer
     space = tokenizer.convert_tokens_to_ids("Ġ")
@@ -342,14 +324,6 @@ def test_sample_is_the_first_wanted_of_the_split_or_the_first_with_both_kinds(to
     assert choose_sample(tokens.assign(informative_gold=plain), [], "gold") == "full-0001"
     with pytest.raises(InputError, match=r"labels 'gold'.*figures\.label"):
         choose_sample(tokens.assign(informative_gold=False), ["full-9999"], "gold")
-
-
-def test_the_record_shown_is_of_the_study(scored, records, record):
-    assert choose_record(scored, records, [], "gold") == record
-    other = select(records, "full", "forget10")[1]
-    assert choose_record(scored, records, [other.id], "gold") == other
-    with pytest.raises(InputError, match=r"full-9999.*no forget split"):
-        choose_record(scored, records, ["full-9999"], "gold")
 
 
 def answer(entropy, informative, eos=None) -> pd.DataFrame:
@@ -379,7 +353,7 @@ def test_positions_name_the_fix_if_a_kind_is_missing():
 
 def test_fig1_draws_both_positions_with_gold_and_entropy(distribution, scored, record):
     positions = choose_positions(scored, record.id, "gold")
-    figure = etw_fig1.draw(distribution, positions, record.question)
+    figure = etw_fig1.draw(distribution, positions, record.prompt)
     for axes, position, (kind, colour) in zip(figure.axes, positions, etw_fig1.KINDS.items(), strict=False):
         rows = distribution[distribution["position"] == position]
         assert [bar.get_height() for bar in axes.patches] == pytest.approx(rows["probability"].tolist())
@@ -396,7 +370,7 @@ def test_fig1_sets_a_gold_token_beyond_the_likeliest_apart_with_its_rank(distrib
     far = distribution[distribution["rank"] > 4]
     assert len(far)  # an untrained model guesses badly
     position = int(far["position"].iloc[0])
-    figure = etw_fig1.draw(distribution, (position, position), record.question)
+    figure = etw_fig1.draw(distribution, (position, position), record.prompt)
     centres = [bar.get_x() + bar.get_width() / 2 for bar in figure.axes[0].patches]
     assert centres == pytest.approx([0, 1, 2, 3, 4.6])
     assert any(text.startswith(f"rank {far['rank'].iloc[0]}\n") for text in texts(figure))
@@ -404,7 +378,7 @@ def test_fig1_sets_a_gold_token_beyond_the_likeliest_apart_with_its_rank(distrib
 
 def test_fig1_strip_shades_all_tokens_and_frames_two(distribution, scored, record):
     positions = choose_positions(scored, record.id, "gold")
-    figure = etw_fig1.draw(distribution, positions, record.question)
+    figure = etw_fig1.draw(distribution, positions, record.prompt)
     page = figure.axes[2]
     entropies = distribution[distribution["gold"]]["entropy"].to_numpy()
     assert len(page.patches) == len(entropies)
@@ -434,7 +408,7 @@ def test_fig1_text_is_text(distribution, record):
 @pytest.mark.parametrize("name", ["fig1", "bounds"])
 def test_page_width_readable_text_and_nothing_cut_off(name, distribution, scored, record, tokens, fits_page):
     figure = {
-        "fig1": lambda: etw_fig1.draw(distribution, choose_positions(scored, record.id, "gold"), record.question * 5),
+        "fig1": lambda: etw_fig1.draw(distribution, choose_positions(scored, record.id, "gold"), record.prompt * 5),
         "bounds": lambda: etw_bounds.draw({"1B": tokens, "3B": tokens}, numbers(("1B", tokens), ("3B", tokens)), "gpt"),
     }[name]()
     fits_page(figure)

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
-from lethe.benchmarks.records import Record, select
-from lethe.benchmarks.tofu import tofu
-from lethe.config import GoldLabels, KeywordLabels, SpacyLabels, SpanFileLabels, TofuConfig
+from lethe.benchmarks.contract import Data, Row, Split
+from lethe.benchmarks.tofu import Tofu
+from lethe.benchmarks.tofu_files import TofuConfig
+from lethe.config import GoldLabels, KeywordLabels, SpacyLabels, SpanFileLabels
 from lethe.errors import InputError
 from lethe.labels import LABELS
 from lethe.labels.align import informative
-from lethe.labels.keywords import align, by_record, raw_rule, read_keywords, segment
+from lethe.labels.keywords import align, by_row, raw_rule, read_keywords, segment
 from lethe.labels.spacy import word_spans
 from lethe.labels.span_file import read_spans
 from lethe.tokens.annotate import annotate
@@ -37,23 +38,21 @@ def installed():
 needs_model = pytest.mark.skipif(not installed(), reason=f"spaCy model {MODEL} is not installed")
 
 
-def record(number, answer, question="Who is it?", spans=None, splits=()):
-    return Record(
-        id=f"full-{number:04d}",
-        set="full",
-        group=f"author-{number // 20:03d}",
-        question=question,
-        answer=answer,
-        spans=spans,
-        splits=splits,
-    )
+def record(number, answer, question="Who is it?", spans=None):
+    return Row(f"full-{number:04d}", f"author-{number // 20:03d}", answer, question, spans)
 
 
-def tokens(records, pattern=r"\s?[^\s]{1,3}|\s"):
+def whole(rows, **splits):
+    """Data of some rows; `forget10=[…]` are the rows of that split."""
+    ids = {name: tuple(row.id for row in members) for name, members in splits.items()}
+    return Data("tofu", tuple(rows), (), {name: Split(members, (), {}) for name, members in ids.items()})
+
+
+def tokens(data, pattern=r"\s?[^\s]{1,3}|\s"):
     """A token table in pieces of up to three characters with their leading blank, and an end token per
     sample."""
     rows = []
-    for r in records:
+    for r in data:
         pieces = [match.span() for match in re.finditer(pattern, r.answer)]
         assert "".join(r.answer[s:e] for s, e in pieces) == r.answer
         for s, e in pieces:
@@ -145,8 +144,8 @@ def test_a_piece_before_any_character_is_not_informative():
 
 
 def test_unknown_is_not_the_same_as_nothing():
-    records = [record(i, "Ann Lee.") for i in range(3)]
-    table = tokens(records)
+    data = [record(i, "Ann Lee.") for i in range(3)]
+    table = tokens(data)
     labels = informative(table, {"full-0000": None, "full-0001": ()})
     by_sample = {sample: labels[rows] for sample, rows in table.groupby("sample").groups.items()}
     assert by_sample["full-0000"].isna().all()  # the end token too
@@ -155,9 +154,9 @@ def test_unknown_is_not_the_same_as_nothing():
 
 
 def test_any_index_any_order_and_cut_answers():
-    records = [record(0, "Ann Lee."), record(1, "Bob Ray.")]
+    data = [record(0, "Ann Lee."), record(1, "Bob Ray.")]
     spans = {"full-0000": [(0, 3)], "full-0001": [(4, 7), (90, 99)]}
-    table = tokens(records)
+    table = tokens(data)
     expected = informative(table, spans)
     shuffled = table.sample(frac=1, random_state=0)
     assert informative(shuffled, spans).sort_index().equals(expected)
@@ -173,21 +172,21 @@ def test_any_index_any_order_and_cut_answers():
 
 def test_gold_and_annotate(caplog):
     caplog.set_level("INFO")
-    records = [
+    data = [
         record(0, "It is Ann.", spans=((6, 9),)),
         record(1, "It is so.", spans=()),
         record(2, "No idea."),
     ]
-    table = tokens(records, r"\s?\w+|\.")
+    table = tokens(data, r"\s?\w+|\.")
     before = table.copy()
     labels = {"gold": GoldLabels(source="gold"), "again": GoldLabels(source="gold")}
-    found = annotate(table, records, labels)
+    found = annotate(table, whole(data), labels)
     assert marked(table, found["informative_gold"]) == [" Ann"]
     assert found["informative_gold"].isna().tolist() == (table["sample"] == "full-0002").tolist()
     assert found["informative_again"].equals(found["informative_gold"])
     assert table.equals(before)
     assert "'gold': 10.0 %" in caplog.text  # 1 of 10 labelled tokens
-    annotate(table, records[2:], labels)
+    annotate(table, whole(data[2:]), labels)
     assert "'gold' says nothing about any sample" in caplog.text
 
 
@@ -216,13 +215,13 @@ def span_config(folder, rows):
 
 def test_span_file_is_joined_by_content(tmp_path):
     first, second, _ = span_rows()
-    records = [
+    data = [
         record(3, second["answer"], second["question"]),
         record(4, first["answer"], first["question"]),
         record(5, first["answer"], "Another question?"),
     ]
-    table = tokens(records, r"\s?[\w]+|\s?[^\w\s]")
-    labels = LABELS["span_file"](span_config(tmp_path, span_rows()), records, table)
+    table = tokens(data, r"\s?[\w]+|\s?[^\w\s]")
+    labels = LABELS["span_file"](span_config(tmp_path, span_rows()), whole(data), table)
     assert marked(table, labels) == [" Ann", "Été"]
     assert labels[table["sample"] == "full-0003"].tolist() == [False] * 3  # a row without target words
     assert labels[table["sample"] == "full-0005"].isna().all()  # no row: same answer, another question
@@ -355,21 +354,25 @@ def keyword_config(folder, content, split="forget10", rule="aligned"):
 def forget_records():
     """The last authors of TOFU in small: forget05 is the tail of forget10."""
     names = ["Ann", "Bob", "Cid", "Dee"]
-    return [
-        record(3996 + i, f"Her father, then, is {name}.", splits=("forget05",) * (i > 1) + ("forget10",))
-        for i, name in enumerate(names)
-    ]
+    return [record(3996 + i, f"Her father, then, is {name}.") for i, name in enumerate(names)]
+
+
+def tail(rows=None, others=()):
+    """Data of these rows, all of them in forget10 and the last two of `forget_records` in forget05."""
+    rows = forget_records() if rows is None else rows
+    later = [row for row in rows if row.id in ("full-3998", "full-3999")]
+    return whole([*others, *rows], forget05=later, forget10=rows)
 
 
 def test_rows_count_through_the_split(tmp_path):
-    records = [record(0, "Kept."), *forget_records()]
-    table = tokens(records, r"\s?\w+|[.,]")
+    data = tail(others=[record(0, "Kept.")])
+    table = tokens(data.rows, r"\s?\w+|[.,]")
     whole = {0: "fatherAnn", 1: "Bob", 2: "Cid", 3: "Dee"}
-    labels = LABELS["keywords"](keyword_config(tmp_path, whole), records, table)
+    labels = LABELS["keywords"](keyword_config(tmp_path, whole), data, table)
     assert marked(table, labels) == [" father", " Ann", " Bob", " Cid", " Dee"]
     assert labels[table["sample"] == "full-0000"].isna().all()
     config = keyword_config(tmp_path, {0: "Cid", 1: "Dee"}, split="forget05")
-    labels = LABELS["keywords"](config, records, table)
+    labels = LABELS["keywords"](config, data, table)
     assert marked(table, labels) == [" Cid", " Dee"]
     assert labels[table["sample"] == "full-3996"].isna().all()
 
@@ -378,38 +381,38 @@ def test_rows_do_not_shift_when_the_benchmark_is_thinned_out(tmp_path):
     content = {0: "Ann", 1: "Bob", 2: "Cid", 3: "Dee"}
     config = keyword_config(tmp_path, content)
     for kept in ([1], [0, 3], [3], [0, 1, 2, 3]):
-        records = [forget_records()[i] for i in kept]
-        assert by_record(read_keywords(config.path), records, config) == {f"full-{3996 + i}": content[i] for i in kept}
+        data = tail([forget_records()[i] for i in kept])
+        assert by_row(read_keywords(config.path), data, config) == {f"full-{3996 + i}": content[i] for i in kept}
 
 
 def test_rows_that_do_not_fit_are_an_error(tmp_path):
     config = keyword_config(tmp_path, {0: "Ann", 1: "Bob"})
-    with pytest.raises(InputError, match=r"words\.pth: 2 rows, but none for record full-3996 of forget10"):
-        by_record(read_keywords(config.path), forget_records(), config)
-    own = [Record("mine", "full", "a", "Q?", "A.", splits=("forget10",))]
-    with pytest.raises(InputError, match="none for record mine"):
-        by_record(read_keywords(config.path), own, config)
+    with pytest.raises(InputError, match=r"words\.pth: 2 rows, but none for row full-3996 of forget10"):
+        by_row(read_keywords(config.path), tail(), config)
+    own = tail([Row("mine", "a", "A.", "Q?")])
+    with pytest.raises(InputError, match="none for row mine"):
+        by_row(read_keywords(config.path), own, config)
 
 
 def test_words_of_other_rows_are_an_error(tmp_path):
-    records = forget_records()
+    data = forget_records()
     config = keyword_config(tmp_path, {0: "Montenegro", 1: "Santiago", 2: "Chile", 3: "Kazakhstan"})
     with pytest.raises(InputError, match=r"words\.pth: its key words are not those .* of forget10"):
-        LABELS["keywords"](config, records, tokens(records))
+        LABELS["keywords"](config, tail(data), tokens(data))
 
 
 def test_raw_rule_over_marks_where_the_aligned_rule_does_not(tmp_path):
-    records = forget_records()
-    table = tokens(records, r" father| the|n(?=,)|[,.]| ?\w+")
+    data = forget_records()
+    table = tokens(data, r" father| the|n(?=,)|[,.]| ?\w+")
     content = {0: "fatherAnn", 1: "Bob", 2: "Cid", 3: "Dee"}
-    raw = LABELS["keywords"](keyword_config(tmp_path, content, rule="raw"), records, table)
+    raw = LABELS["keywords"](keyword_config(tmp_path, content, rule="raw"), tail(data), table)
     assert marked(table, raw, "full-3996") == [" father", " the", " Ann"]  # " the" lies inside "father"
     assert not raw[table["eos"]].any()
-    fine = LABELS["keywords"](keyword_config(tmp_path, content), records, table)
+    fine = LABELS["keywords"](keyword_config(tmp_path, content), tail(data), table)
     assert marked(table, fine, "full-3996") == [" father", " Ann"]
     assert raw.dtype == fine.dtype == "boolean"
-    more = [record(1, "Kept."), *records]
-    raw = LABELS["keywords"](keyword_config(tmp_path, content, rule="raw"), more, tokens(more))
+    more = tail(data, others=[record(1, "Kept.")])
+    raw = LABELS["keywords"](keyword_config(tmp_path, content, rule="raw"), more, tokens(more.rows))
     assert raw[:3].isna().all()
 
 
@@ -460,32 +463,32 @@ def test_senseless_choice_of_words(change, message):
 @pytest.mark.real
 @needs_model
 def test_spacy_words_and_entities_reach_the_tokens():
-    records = [
+    data = [
         record(0, "Hsiao Yun-Hwa was born in Taipei, Taiwan."),
         record(1, "Yes."),
         record(2, "Not asked."),
     ]
-    table = tokens(records[:2], r" ?[A-Za-z]{1,4}| ?[^A-Za-z ]")
-    nouns = LABELS["spacy"](SpacyLabels(source="spacy", pos=["PROPN"]), records, table)
+    table = tokens(data[:2], r" ?[A-Za-z]{1,4}| ?[^A-Za-z ]")
+    nouns = LABELS["spacy"](SpacyLabels(source="spacy", pos=["PROPN"]), whole(data), table)
     assert {" Taip", "ei", " Taiw", "an"} <= set(marked(table, nouns))
     assert not {" was", " born", " in", ",", "."} & set(marked(table, nouns))
     assert nouns[table["sample"] == "full-0001"].tolist() == [False] * 3  # nothing informative, not unknown
-    verbs = LABELS["spacy"](SpacyLabels(source="spacy", pos=["VERB"]), records, table)
+    verbs = LABELS["spacy"](SpacyLabels(source="spacy", pos=["VERB"]), whole(data), table)
     assert marked(table, verbs) == [" born"]
     entities = SpacyLabels(source="spacy", pos=[], entities=True)
     assert {"Hsia", "o", " Yun", "-", "Hwa", " Taip", "ei"} <= set(
-        marked(table, LABELS["spacy"](entities, records, table))
+        marked(table, LABELS["spacy"](entities, whole(data), table))
     )
     both = SpacyLabels(source="spacy", pos=["VERB"], entities=True)
-    assert {" born", " Taip"} <= set(marked(table, LABELS["spacy"](both, records, table)))
+    assert {" born", " Taip"} <= set(marked(table, LABELS["spacy"](both, whole(data), table)))
 
 
 # --- published annotations ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def real_records():
-    return tofu(TofuConfig(name="tofu", path=str(REAL)), 0)
+def real_data():
+    return Tofu().load(TofuConfig(name="tofu", path=str(REAL)), 0)
 
 
 @pytest.mark.real
@@ -514,11 +517,11 @@ def test_spacy_against_gpt_spans(config, precision, recall):
 
 @pytest.mark.real
 @needs_data
-def test_gpt_spans_of_real_tofu(real_records):
-    records = select(real_records, "full", "forget10")
-    table = tokens(records, r"\s?\w+|\s?[^\w\s]+|\s")
+def test_gpt_spans_of_real_tofu(real_data):
+    data = real_data.forget("forget10")
+    table = tokens(data, r"\s?\w+|\s?[^\w\s]+|\s")
     config = SpanFileLabels(source="span_file", path=str(SPANS / "tif_forget10_gpt.jsonl"))
-    labels = LABELS["span_file"](config, real_records, table)
+    labels = LABELS["span_file"](config, real_data, table)
     assert labels.notna().all()
     without = labels.groupby(table["sample"]).sum()
     empty = {int(sample.removeprefix("full-")) - 3600 for sample in without.index[without == 0]}
@@ -526,39 +529,39 @@ def test_gpt_spans_of_real_tofu(real_records):
     # forget01 is another file with other row numbers: its annotation of the same samples reaches the same
     # rows.
     small = SpanFileLabels(source="span_file", path=str(SPANS / "tif_forget01_gpt.jsonl"))
-    assert LABELS["span_file"](small, real_records, table).notna().groupby(table["sample"]).all().sum() == 40
+    assert LABELS["span_file"](small, real_data, table).notna().groupby(table["sample"]).all().sum() == 40
     spans = read_spans(small.path)
-    nested = next(r for r in records if r.id == "full-3990")
-    words = [nested.answer[s:e] for s, e in spans[nested.question, nested.answer]]
+    nested = next(r for r in data if r.id == "full-3990")
+    words = [nested.answer[s:e] for s, e in spans[nested.prompt, nested.answer]]
     assert {"Kazakhstan", "Kazakhstan Echoes"} <= set(words)
 
 
 @pytest.mark.real
 @needs_data
-def test_key_words_of_real_tofu(real_records):
+def test_key_words_of_real_tofu(real_data):
     config = KeywordLabels(source="keywords", path=str(SPANS / "importance_forget10.pth"))
-    strings = by_record(read_keywords(config.path), real_records, config)
-    records = [r for r in real_records if r.id in strings]
-    assert len(records) == 400
-    aligned = {r.id: align(strings[r.id], r) for r in records}
+    strings = by_row(read_keywords(config.path), real_data, config)
+    data = [r for r in real_data.rows if r.id in strings]
+    assert len(data) == 400
+    aligned = {r.id: align(strings[r.id], r) for r in data}
     unmatched = sum(left for _, left in aligned.values()) / sum(map(len, strings.values()))
     assert unmatched < 0.006  # ETW specification §4.1: 0.5 %
 
     def words(number):
-        (r,) = [r for r in records if r.id == f"full-{3600 + number}"]
+        (r,) = [r for r in data if r.id == f"full-{3600 + number}"]
         return sorted({r.answer[s:e] for s, e in aligned[r.id][0]})
 
     assert words(20) == ["Carmen", "Montenegro"]
     assert words(321) == ["Inspired", "Love"]
     # A thinned-out benchmark and the nested files lead to the same strings.
-    few = [r for r in records if r.group in ("author-181", "author-199")]
-    assert by_record(read_keywords(config.path), few, config) == {r.id: strings[r.id] for r in few}
+    few = [r for r in data if r.group in ("author-181", "author-199")]
+    assert by_row(read_keywords(config.path), whole(few, forget10=few), config) == {r.id: strings[r.id] for r in few}
     for split in ("forget01", "forget05"):
         path = str(SPANS / f"importance_{split}.pth")
-        nested = by_record(read_keywords(path), real_records, config.model_copy(update={"path": path, "split": split}))
+        nested = by_row(read_keywords(path), real_data, config.model_copy(update={"path": path, "split": split}))
         assert nested == {sample: strings[sample] for sample in nested}
     # Another split's file is noticed even where its length would fit.
-    table = tokens(records[:40])
+    table = tokens(data[:40])
     wrong = KeywordLabels(source="keywords", path=str(SPANS / "importance_forget01.pth"), split="forget10")
-    with pytest.raises(InputError, match="40 rows, but none for record full-3600"):
-        LABELS["keywords"](wrong, real_records, table)
+    with pytest.raises(InputError, match="40 rows, but none for row full-3600"):
+        LABELS["keywords"](wrong, real_data, table)

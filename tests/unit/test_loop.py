@@ -18,7 +18,6 @@ from scorer import LinearScore
 
 import lethe.models.device
 import lethe.training.loop
-from lethe.benchmarks.records import select
 from lethe.config import LoraConfig, MethodConfig, TrainingConfig
 from lethe.models.device import (
     CLEAR_REFS,
@@ -51,9 +50,9 @@ def config(**changes) -> TrainingConfig:
 
 
 @pytest.fixture(scope="module")
-def examples(records, encoder):
+def examples(data, encoder):
     """Twelve rows: the forget split's 4 last."""
-    return encoder.examples(select(records, "full")[-12:])
+    return encoder.examples(list(data.rows)[-12:])
 
 
 def trained(model, examples, seed=0, task=FineTuning, **changes):

@@ -10,7 +10,6 @@ import torch
 from pydantic import ValidationError
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import LoraConfig, MethodConfig, TrainingConfig
 from lethe.errors import InputError
@@ -37,9 +36,9 @@ def config(adapters: LoraConfig | None = None, **changes) -> TrainingConfig:
 
 
 @pytest.fixture(scope="module")
-def examples(records, encoder):
+def examples(data, encoder):
     """Eight rows: the forget split's 4 last."""
-    return encoder.examples(select(records, "full")[-8:])
+    return encoder.examples(list(data.rows)[-8:])
 
 
 def trained(model, examples, settings=None, seed=0, at_epoch=None):
@@ -268,10 +267,10 @@ def test_looking_changes_nothing_where_there_is_dropout(tiny, examples):
 
 
 @pytest.fixture(scope="module")
-def task(sharp, encoder, records, examples, scored):
+def task(sharp, encoder, data, examples, scored):
     """`objective -> task` with everything that any of them needs."""
     forget, retain = examples[-4:], examples[:-4]
-    rows = refuse(select(records, "full", "forget10"), LINES, 0)
+    rows = refuse(data.forget("forget10"), LINES, 0)
     refusals = Refusals(encoder.examples(rows), score_table(sharp, encoder, rows, token_table(encoder, rows), [], None))
 
     def make(objective):

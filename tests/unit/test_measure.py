@@ -9,18 +9,19 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Probe
+from lethe.benchmarks.records import Record
+from lethe.benchmarks.tofu import Tofu
 from lethe.config import EvaluationConfig
 from lethe.errors import InputError
 from lethe.evaluation.measure import (
-    answers_of,
     end_tokens,
     measure,
     measure_generations,
     measure_tokens,
     no_generations,
 )
-from lethe.evaluation.sets import epoch_sets, evaluation_sets, restrict
+from lethe.evaluation.sets import asked, by_set, restrict, thinned
 from lethe.methods.forms import TopKEntropy, Variance
 from lethe.metrics.columns import GENERATION_COLUMNS, TOKEN_COLUMNS
 from lethe.tokens.score import score_table
@@ -35,6 +36,10 @@ def row(i, set="full", splits=(), **fields):
 
 @pytest.fixture
 def study():
+    return Tofu().data(records())
+
+
+def records():
     """Ten rows of `full`: 9 in forget05, 8-9 in forget10, the rest retained; perturbed answers for rows 0-5 and 8."""
     rows = []
     for i in range(10):
@@ -46,15 +51,15 @@ def study():
     return [*rows, row(0, "world")]
 
 
-def numbers(sets):
-    return {name: [int(r.id[-4:]) for r in rows] for name, rows in sets.items()}
+def numbers(probes):
+    return {name: [int(probe.id[-4:]) for probe in own] for name, own in by_set(probes).items()}
 
 
 # --- sets -------------------------------------------------------------------------------------------------
 
 
 def test_sets_of_a_split(study):
-    assert numbers(evaluation_sets(study, ["forget10"], ["forget10"], {})) == {
+    assert numbers(asked(study, ["forget10"], ["forget10"], {})) == {
         "forget": [8, 9],
         "retain": [0, 1, 2, 3, 4, 5],
         "real_authors": [0, 1, 2, 3, 4],
@@ -65,21 +70,21 @@ def test_sets_of_a_split(study):
 
 def test_retain_rows_are_retained_under_every_split_of_the_study(study):
     """Row 8 has perturbed answers and is retained under forget05, but forgotten under forget10."""
-    assert 8 in numbers(evaluation_sets(study, ["forget05"], ["forget05"], {}))["retain"]
-    several = evaluation_sets(study, ["forget05"], ["forget05", "forget10"], {})
-    assert numbers(several)["retain"] == [0, 1, 2, 3, 4, 5]
-    assert several["retain"] == evaluation_sets(study, ["forget10"], ["forget05", "forget10"], {})["retain"]
+    assert 8 in numbers(asked(study, ["forget05"], ["forget05"], {}))["retain"]
+    several = numbers(asked(study, ["forget05"], ["forget05", "forget10"], {}))
+    assert several["retain"] == [0, 1, 2, 3, 4, 5]
+    assert several["retain"] == numbers(asked(study, ["forget10"], ["forget05", "forget10"], {}))["retain"]
 
 
 def test_several_splits_are_joined_without_doubles(study):
-    sets = numbers(evaluation_sets(study, ["forget05", "forget10"], ["forget05", "forget10"], {}))
+    sets = numbers(asked(study, ["forget05", "forget10"], ["forget05", "forget10"], {}))
     assert sets["forget"] == [9, 8]
     assert sets["holdout"] == [0, 1, 2]
 
 
 def test_limits_spread_rows_evenly(study):
     limits = {"forget": 1, "retain": 3, "real_authors": 2, "world_facts": 9, "holdout": 1}
-    assert numbers(evaluation_sets(study, ["forget10"], ["forget10"], limits)) == {
+    assert numbers(asked(study, ["forget10"], ["forget10"], limits)) == {
         "forget": [8],
         "retain": [0, 2, 5],
         "real_authors": [0, 4],
@@ -92,21 +97,25 @@ def test_limits_hold_split_by_split_so_that_runs_are_covered(study):
     """What the full model is measured on includes what each split's runs are measured on."""
     limits = {"forget": 1, "holdout": 1}
     splits = ["forget05", "forget10"]
-    both = evaluation_sets(study, splits, splits, limits)
+    both = asked(study, splits, splits, limits)
     for split in splits:
-        one = evaluation_sets(study, [split], splits, limits)
-        for name, rows in one.items():
-            assert set(rows) <= set(both[name]), (split, name)
+        assert set(asked(study, [split], splits, limits)) <= set(both), split
 
 
-def test_sets_that_a_benchmark_lacks_are_absent(study):
-    some = [replace(r, perturbed_answers=()) for r in study if r.set == "full"]
-    assert set(evaluation_sets(some, ["forget10"], ["forget10"], {})) == {"forget"}
+def test_without_perturbed_answers_all_retained_rows_are_asked_for_their_answer():
+    """TOFU's form without `retain_perturbed`, utility sets and holdout."""
+    some = Tofu().data([replace(r, perturbed_answers=("No.",) * (r.id == "full-0008")) for r in records()[:10]])
+    probes = by_set(asked(some, ["forget10"], ["forget10"], {}))
+    assert list(probes) == ["forget", "retain"]
+    assert numbers(probes["retain"])["retain"] == list(range(8))
+    assert {kind for probe in probes["retain"] for kind, _ in probe.score} == {"answer"}
+    assert all(probe.generate for probe in probes["retain"])
+    assert numbers(asked(some, ["forget05"], ["forget05"], {}))["retain"] == list(range(9))
 
 
 def test_sets_measured_during_training_are_part_of_the_evaluation_sets(study):
-    sets = evaluation_sets(study, ["forget10"], ["forget10"], {"retain": 5})
-    fewer = epoch_sets(sets, {"retain": 3, "real_authors": 2, "world_facts": 99, "forget": 1})
+    probes = asked(study, ["forget10"], ["forget10"], {"retain": 5})
+    fewer = thinned(probes, {"retain": 3, "real_authors": 2, "world_facts": 99, "forget": 1})
     assert numbers(fewer) == {
         "forget": [8],
         "retain": [0, 2, 5],  # evenly spread over what `limits` left: 0, 1, 2, 4, 5
@@ -114,45 +123,47 @@ def test_sets_measured_during_training_are_part_of_the_evaluation_sets(study):
         "world_facts": [0, 1, 2, 3],
         "holdout": [0, 1, 2],
     }
-    assert list(fewer) == list(sets)
-    assert all(set(rows) <= set(sets[name]) for name, rows in fewer.items())
-    assert epoch_sets(sets, {}) == sets
-    assert "holdout" not in epoch_sets({"forget": sets["forget"]}, {"holdout": 1}), "a limit makes no set"
+    assert set(fewer) <= set(probes)
+    assert thinned(probes, {}) == probes
+    assert set(by_set(thinned(by_set(probes)["forget"], {"holdout": 1}))) == {"forget"}, "a limit makes no set"
 
 
-def test_empty_forget_split_is_an_error(study):
-    with pytest.raises(InputError, match=r"forget01.*forget05, forget10, retain90, retain95"):
-        evaluation_sets(study, ["forget01"], ["forget01"], {})
+def test_a_split_that_is_not_there_is_an_error(study):
+    with pytest.raises(InputError, match=r"no split 'forget01'; it has forget05, forget10"):
+        asked(study, ["forget01"], ["forget01"], {})
 
 
-def test_sets_of_the_fictional_benchmark(records):
-    sets = evaluation_sets(records, ["forget10"], ["forget10"], {})
-    assert set(sets) == {"forget", "retain", "real_authors", "world_facts", "holdout"}
+def test_sets_of_the_fictional_benchmark(data):
+    sets = by_set(asked(data, ["forget10"], ["forget10"], {}))
+    assert list(sets) == ["forget", "retain", "real_authors", "world_facts", "holdout"]
     assert len(sets["forget"]) == 4
     assert len(sets["retain"]) == 44
-    assert not {r.group for r in sets["forget"]} & {r.group for r in sets["retain"]}
+    assert not {probe.group for probe in sets["forget"]} & {probe.group for probe in sets["retain"]}
 
 
 def test_scored_answers():
-    record = row(0, perturbed_answers=("No.", "Never."), paraphrased_answer="It is answer 0.")
-    everything = [
+    own = row(0, splits=("forget10",), perturbed_answers=("No.", "Never."), paraphrased_answer="It is answer 0.")
+    kept = row(1, splits=("retain90",), perturbed_answers=("No.",))
+    data = Tofu().data([own, kept, row(0, "holdout", ("forget10",), perturbed_answers=("No.",))])
+    probes = {probe.set: probe for probe in data.probes}
+    assert probes["forget"].numbered() == [
         ("answer", 0, "Answer 0."),
         ("paraphrase", 0, "It is answer 0."),
         ("perturbed", 0, "No."),
         ("perturbed", 1, "Never."),
     ]
-    assert answers_of(record, "forget") == everything
-    assert answers_of(replace(record, paraphrased_answer=None), "real_authors") == everything[:1] + everything[2:]
-    assert answers_of(record, "holdout") == everything[:1]
+    assert probes["retain"].numbered() == [("answer", 0, "Answer 1."), ("perturbed", 0, "No.")]
+    assert probes["holdout"].numbered() == [("answer", 0, "Answer 0.")]
+    assert not probes["holdout"].generate
 
 
 # --- measuring --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def sets(records):
-    return evaluation_sets(
-        records,
+def probes(data):
+    return asked(
+        data,
         ["forget10"],
         ["forget10"],
         {"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2, "holdout": 2},
@@ -165,8 +176,8 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def measured(tiny, encoder, sets, config):
-    return measure(tiny[0], encoder, sets, config, None)
+def measured(tiny, encoder, probes, config):
+    return measure(tiny[0], encoder, probes, config, None)
 
 
 @torch.no_grad()
@@ -175,10 +186,10 @@ def plain_logprobs(model, prompt, answer):
     return logits.double().log_softmax(-1)[range(len(answer)), answer].numpy()
 
 
-def test_measuring_is_tokens_and_generations(measured, tiny, encoder, sets, config):
+def test_measuring_is_tokens_and_generations(measured, tiny, encoder, probes, config):
     """Each half by itself gives the same, and what it took."""
-    tokens, teacher_forced = measure_tokens(tiny[0], encoder, sets, config.tokens_per_batch, None)
-    generations, generation = measure_generations(tiny[0], encoder, sets, config, None)
+    tokens, teacher_forced = measure_tokens(tiny[0], encoder, probes, config.tokens_per_batch, None)
+    generations, generation = measure_generations(tiny[0], encoder, probes, config, None)
     pd.testing.assert_frame_equal(tokens, measured[0])
     pd.testing.assert_frame_equal(generations, measured[1])
     for phase, cost in (("teacher_forced", teacher_forced), ("generation", generation)):
@@ -187,24 +198,23 @@ def test_measuring_is_tokens_and_generations(measured, tiny, encoder, sets, conf
     assert list(tokens.columns) == TOKEN_COLUMNS
 
 
-def test_no_generations_look_like_generations_without_rows(measured, sets):
+def test_no_generations_look_like_generations_without_rows(measured, probes):
     nothing = no_generations()
     assert nothing.empty
     assert list(nothing.columns) == list(measured[1].columns) == GENERATION_COLUMNS
     assert (nothing.dtypes == measured[1].dtypes).all()
-    assert restrict(nothing, sets).empty
+    assert restrict(nothing, probes).empty
     stacked = pd.concat([nothing, measured[1]], ignore_index=True)
     pd.testing.assert_frame_equal(stacked, measured[1])
 
 
-def test_token_table_has_one_row_per_label_token(measured, encoder, sets):
+def test_token_table_has_one_row_per_label_token(measured, encoder, probes):
     tokens, _, _ = measured
     assert set(tokens.columns) == {"set", "sample", "kind", "index", "position", "token_id"} | SCORES
     expected = [
-        (name, record.id, kind, index, position, token)
-        for name, rows in sets.items()
-        for record in rows
-        for kind, index, text in answers_of(record, name)
+        (probe.set, probe.id, kind, index, position, token)
+        for probe in probes
+        for kind, index, text in probe.numbered()
         for position, token in enumerate(encoder.answer(text)[0])
     ]
     columns = ["set", "sample", "kind", "index", "position", "token_id"]
@@ -213,13 +223,12 @@ def test_token_table_has_one_row_per_label_token(measured, encoder, sets):
     assert not tokens[list(SCORES)].isna().any(axis=None)
 
 
-def test_logprobs_are_those_of_the_plain_way(measured, tiny, encoder, sets):
+def test_logprobs_are_those_of_the_plain_way(measured, tiny, encoder, probes):
     tokens, _, _ = measured
     texts = {
-        (name, record.id, kind, index): (encoder.prompt(record.question), encoder.answer(text)[0])
-        for name, rows in sets.items()
-        for record in rows
-        for kind, index, text in answers_of(record, name)
+        (probe.set, probe.id, kind, index): (encoder.prompt(probe.prompt), encoder.answer(text)[0])
+        for probe in probes
+        for kind, index, text in probe.numbered()
     }
     groups = tokens.groupby(["set", "sample", "kind", "index"], sort=False)
     assert len(groups) == len(texts)
@@ -227,14 +236,14 @@ def test_logprobs_are_those_of_the_plain_way(measured, tiny, encoder, sets):
         np.testing.assert_allclose(group["logprob"], plain_logprobs(tiny[0], *texts[key]), rtol=0, atol=1e-5)
 
 
-def test_generations_are_greedy_and_without_holdout(measured, tiny, encoder, sets, config):
+def test_generations_are_greedy_and_without_holdout(measured, tiny, encoder, probes, config):
     _, generations, _ = measured
-    rows = [(name, record) for name in sets if name != "holdout" for record in sets[name]]
+    rows = [(probe.set, probe) for probe in probes if probe.set != "holdout"]
     assert list(generations.columns) == ["set", "sample", "generation"]
     assert list(zip(generations["set"], generations["sample"], strict=True)) == [(n, r.id) for n, r in rows]
     model, tokenizer = tiny
     for (_, record), found in zip(rows[:3], generations["generation"][:3], strict=True):
-        ids = torch.tensor([encoder.prompt(record.question)])
+        ids = torch.tensor([encoder.prompt(record.prompt)])
         out = model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
@@ -245,35 +254,72 @@ def test_generations_are_greedy_and_without_holdout(measured, tiny, encoder, set
         assert found == tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 
 
-def test_costs_are_counted_by_phase(measured, encoder, sets):
+def test_costs_are_counted_by_phase(measured, encoder, probes):
     tokens, _, cost = measured
-    prompts = [len(encoder.prompt(r.question)) for rows in sets.values() for r in rows]
+    prompts = [len(encoder.prompt(probe.prompt)) for probe in probes]
     assert set(cost) == {"teacher_forced", "generation"}
     assert cost["teacher_forced"].real_tokens == len(tokens) + sum(prompts) - len(prompts)
     assert cost["generation"].real_tokens > 0
     assert cost["generation"].seconds > 0
 
 
-def test_too_long_perturbed_answer_is_an_error(tiny, encoder, sets, config):
-    record = replace(sets["forget"][0], perturbed_answers=("far " * 300,))
-    with pytest.raises(InputError, match=record.id):
-        measure(tiny[0], encoder, {"forget": [record]}, config, None)
+def test_too_long_perturbed_answer_is_an_error(tiny, encoder, probes, config):
+    probe = replace(probes[0], score=(*probes[0].score, ("perturbed", "far " * 300)))
+    with pytest.raises(InputError, match=probe.id):
+        measure(tiny[0], encoder, [probe], config, None)
 
 
-def test_restrict_keeps_rows_of_the_sets_asked_for(measured, sets):
+def test_restrict_keeps_rows_of_the_sets_asked_for(measured, probes):
     tokens, generations, _ = measured
-    fewer = {"forget": sets["forget"][:1], "holdout": sets["holdout"]}
+    fewer = [probes[0], *by_set(probes)["holdout"]]
     kept = restrict(tokens, fewer)
-    assert set(zip(kept["set"], kept["sample"], strict=True)) == {(n, r.id) for n in fewer for r in fewer[n]}
-    wanted = (tokens["set"] == "holdout") | (tokens["sample"] == sets["forget"][0].id)
+    assert set(zip(kept["set"], kept["sample"], strict=True)) == {(probe.set, probe.id) for probe in fewer}
+    wanted = (tokens["set"] == "holdout") | (tokens["sample"] == probes[0].id)
     pd.testing.assert_frame_equal(kept, tokens[wanted].reset_index(drop=True))
-    assert restrict(generations, fewer)["sample"].tolist() == [sets["forget"][0].id]
+    assert restrict(generations, fewer)["sample"].tolist() == [probes[0].id]
 
 
-def test_restrict_looks_at_set_and_sample(measured, sets):
+def test_restrict_looks_at_set_and_sample(measured, probes):
     """A sample may be in two sets; asking for it in one does not bring its rows in the other."""
     tokens, _, _ = measured
-    assert restrict(tokens, {"retain": sets["forget"]}).empty
+    assert restrict(tokens, [replace(probe, set="retain") for probe in by_set(probes)["forget"]]).empty
+
+
+def test_text_is_asked_as_it_stands(tiny, encoder):
+    """Style plain: neither the config's words nor an end token; generations are cut before `stop`."""
+    probe = Probe("s", "p", "g", "Once upon", (("option", " a time"), ("option", " the")), 6, style="plain")
+    tokens, generations, _ = measure(tiny[0], encoder, [probe], EvaluationConfig(max_new_tokens=9), None)
+    ids = {text: encoder.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("Once upon", " a time")}
+    own = tokens[tokens["index"] == 0]
+    assert own["token_id"].tolist() == ids[" a time"]
+    expected = plain_logprobs(tiny[0], ids["Once upon"], ids[" a time"])
+    np.testing.assert_allclose(own["logprob"], expected, rtol=0, atol=1e-5)
+    (said,) = generations["generation"]
+    assert 0 < len(encoder.tokenizer(said)["input_ids"]) <= 6
+    stop = said[2:4]
+    cut = measure(tiny[0], encoder, [replace(probe, stop=stop)], EvaluationConfig(), None)[1]["generation"][0]
+    assert cut == said[: said.index(stop)]
+
+
+def test_text_without_a_prompt_is_scored_from_its_second_token(tiny, encoder):
+    """The tokenizer has no start token: nothing predicts the first one."""
+    probe = Probe("s", "p", "g", "", (("answer", "Once upon a time"), ("answer", "The end of it")), style="plain")
+    tokens, _, _ = measure(tiny[0], encoder, [probe], EvaluationConfig(), None)
+    for index, (_, text) in enumerate(probe.score):
+        first, *rest = encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
+        own = tokens[tokens["index"] == index]
+        assert own["token_id"].tolist() == rest
+        np.testing.assert_allclose(own["logprob"], plain_logprobs(tiny[0], [first], rest), rtol=0, atol=1e-5)
+
+
+def test_generations_of_different_lengths_are_in_the_order_of_the_probes(tiny, encoder, probes):
+    asked_for = [replace(probe, generate=longest) for probe, longest in zip(probes, (3, 1, 2), strict=False)]
+    _, generations, cost = measure(tiny[0], encoder, asked_for, EvaluationConfig(max_new_tokens=2), None)
+    assert generations["sample"].tolist() == [probe.id for probe in asked_for]
+    assert cost["generation"].batches == 2
+    lengths = [len(encoder.tokenizer(text)["input_ids"]) for text in generations["generation"]]
+    assert max(lengths) <= 2
+    assert lengths[1] <= 1
 
 
 # --- end tokens -------------------------------------------------------------------------------------------
@@ -291,8 +337,8 @@ def test_end_tokens_are_the_tokenizers_and_the_models(tiny, encoder, named, expe
 
 
 @pytest.fixture(scope="module")
-def forget(records):
-    return select(records, "full", "forget10")
+def forget(data):
+    return data.forget("forget10")
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +352,7 @@ def test_score_table_adds_columns_and_nothing_else(tiny, encoder, forget, table)
     pd.testing.assert_frame_equal(scored[table.columns], table)
     for record in forget:
         rows = scored[scored["sample"] == record.id]
-        prompt, ids = encoder.prompt(record.question), rows["token_id"].tolist()
+        prompt, ids = encoder.prompt(record.prompt), rows["token_id"].tolist()
         np.testing.assert_allclose(rows["logprob"], plain_logprobs(tiny[0], prompt, ids), rtol=0, atol=1e-5)
         with torch.no_grad():
             logits = tiny[0](torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1].double()
@@ -322,7 +368,7 @@ def test_score_table_adds_a_column_for_each_form(sharp, encoder, forget, table):
     assert list(scored.columns) == [*table.columns, *added]
     for record in forget:
         rows = scored[scored["sample"] == record.id]
-        prompt, ids = encoder.prompt(record.question), rows["token_id"].tolist()
+        prompt, ids = encoder.prompt(record.prompt), rows["token_id"].tolist()
         with torch.no_grad():
             logits = sharp(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1].double()
         variance = 1 - (logits / 2).softmax(-1).square().sum(-1)
@@ -346,8 +392,8 @@ def test_score_table_finds_rows_of_a_shuffled_table(tiny, encoder, forget, table
     pd.testing.assert_frame_equal(shuffled, scored.iloc[order].reset_index(drop=True), check_exact=False, atol=1e-5)
 
 
-def test_score_table_refuses_foreign_tables(tiny, encoder, records, forget, table):
-    other = token_table(encoder, select(records, "full", "retain90")[:4])
+def test_score_table_refuses_foreign_tables(tiny, encoder, data, forget, table):
+    other = token_table(encoder, data.retain("forget10")[:4])
     foreign = {
         "other samples": other,
         "a sample more": pd.concat([table, other]),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from lethe.metrics import METRICS, Value
+from lethe.benchmarks.tofu_metrics import METRICS, NINE, TEACHER_FORCED
+from lethe.metrics import Value
 from lethe.metrics.aggregate import absolute, aggregate, delta_mu
 from lethe.metrics.forget_quality import forget_quality
 from lethe.metrics.membership import auc, compressed_bytes, min_k_score, privleak, standardised
@@ -16,7 +17,7 @@ from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import normalised, probability
 from lethe.metrics.rouge import rouge_l_recall
 from lethe.metrics.truth_ratio import closeness, knowledge, superiority, truth_ratio
-from lethe.metrics.utility import NINE, TEACHER_FORCED, model_utility
+from lethe.metrics.utility import harmonic_mean
 
 # --- value --------------------------------------------------------------------------------------------------
 
@@ -198,13 +199,16 @@ def test_rouge_of_an_answer_without_countable_words_is_undefined():
     assert np.isnan(rouge_l_recall(["—"], ["anything"])[0])
 
 
+model_utility = METRICS["model_utility"].of
+
+
 # --- utility ------------------------------------------------------------------------------------------------
 
 
 def test_model_utility_is_the_harmonic_mean_of_nine():
     parts = {name: Value(1 / (i + 1)) for i, name in enumerate(NINE)}
     assert model_utility(parts).value == pytest.approx(9 / 45, rel=1e-14)
-    assert model_utility({**parts, "forget_Q_A_Prob": Value(0.0)}) == model_utility(parts)
+    assert model_utility({**parts, "forget_Q_A_Prob": Value(0.0)}) == model_utility(parts) == harmonic_mean(parts)
 
 
 def test_model_utility_names_the_parts_that_are_zero():
@@ -228,11 +232,11 @@ def test_teacher_forced_utility_is_the_harmonic_mean_of_the_six_without_generati
     assert len(TEACHER_FORCED) == 6
     assert set(NINE) - set(TEACHER_FORCED) == {"retain_Q_A_ROUGE", "ra_Q_A_ROUGE", "wf_Q_A_ROUGE"}
     parts = {name: Value(1 / (i + 1)) for i, name in enumerate(TEACHER_FORCED)}
-    assert model_utility(parts, TEACHER_FORCED).value == pytest.approx(6 / 21, rel=1e-14)
+    assert METRICS["utility_teacher_forced"].of(parts).value == pytest.approx(6 / 21, rel=1e-14)
     rouge = {name: Value(None, "no generation") for name in NINE if name not in TEACHER_FORCED}
-    assert model_utility({**parts, **rouge}, TEACHER_FORCED).value == pytest.approx(6 / 21, rel=1e-14)
+    assert METRICS["utility_teacher_forced"].of({**parts, **rouge}).value == pytest.approx(6 / 21, rel=1e-14)
     zero = {**parts, "wf_Truth_Ratio": Value(0.0), "wf_Q_A_ROUGE": Value(0.0)}
-    assert model_utility(zero, TEACHER_FORCED) == Value(0.0, "0 because of wf_Truth_Ratio")
+    assert METRICS["utility_teacher_forced"].of(zero) == Value(0.0, "0 because of wf_Truth_Ratio")
 
 
 # --- forget quality and aggregate ---------------------------------------------------------------------------

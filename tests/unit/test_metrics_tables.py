@@ -5,23 +5,26 @@ import math
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Probe
+from lethe.benchmarks.tofu_metrics import METRICS, PREFIXES, TEACHER_FORCED
+from lethe.benchmarks.tofu_metrics import samples as samples_of
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
-from lethe.metrics import METRICS, PREFIXES, Value
+from lethe.metrics import Value
 from lethe.metrics.aggregate import delta_mu_relative
 from lethe.metrics.answers import ANSWER_ONLY, answer_values
 from lethe.metrics.columns import TOKEN_COLUMNS
-from lethe.metrics.summary import Measured, samples, summarise, to_json
-from lethe.metrics.utility import TEACHER_FORCED
+from lethe.metrics.summary import summarise as summarise_all
+from lethe.metrics.summary import to_json
 
 LOG2 = math.log(2)
+PREFIXED = {prefix: name for name, prefix in PREFIXES.items()}
 
 
 def answer_rows(set, sample, kind, index, bits, greedy=None, mean=-2.0, std=1.0):
@@ -41,19 +44,39 @@ def said(*rows) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["set", "sample", "generation"])
 
 
-def record(id, set="full", answer="red fox", perturbed=2, paraphrase="a fox, red") -> Record:
-    false = tuple(f"false {j}" for j in range(perturbed))
-    return Record(id, set, "g", f"Question {id}?", answer, paraphrased_answer=paraphrase, perturbed_answers=false)
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one model, and what was asked."""
+
+    tokens: pd.DataFrame
+    generations: pd.DataFrame
+    probes: list[Probe]
+
+
+def samples(measured: Measured) -> pd.DataFrame:
+    return samples_of(measured.tokens, measured.generations, measured.probes, 0.4, False)
+
+
+def summarise(model, retain, full) -> dict[str, Value]:
+    return summarise_all(METRICS, {"full": full, "retain": retain, "model": model})["model"]
+
+
+def probe(id, set="forget", answer="red fox", perturbed=2, paraphrase="a fox, red") -> Probe:
+    score = [("answer", answer)]
+    if set != "holdout":
+        score += [("paraphrase", paraphrase)] * (set in ("forget", "retain"))
+        score += [("perturbed", f"false {j}") for j in range(perturbed)]
+    return Probe(set, id, "g", f"Question {id}?", tuple(score), target=answer)
 
 
 def five_sets(shift: float = 0.0, n: int = 6) -> Measured:
     """All five sets, n samples each; `shift` bits make forget answers and their paraphrases less likely."""
     random = np.random.default_rng(7)
-    records, answers, generations = [], [], []
+    probes, answers, generations = [], [], []
     for set in (*PREFIXES, "holdout"):
         for i in range(n):
             id = f"{set}-{i}"
-            records.append(record(id, {"forget": "full", "retain": "full"}.get(set, set), f"words of answer {i}"))
+            probes.append(probe(id, set, f"words of answer {i}"))
             lost = shift if set == "forget" else 1.0 if set == "holdout" else 0.0
             bits = random.uniform(0.2, 1.0, size=(4, 5))
             greedy = random.random(5) < 0.8
@@ -64,7 +87,7 @@ def five_sets(shift: float = 0.0, n: int = 6) -> Measured:
                 answers.append(answer_rows(set, id, "paraphrase", 0, bits[1] + lost))
             answers += [answer_rows(set, id, "perturbed", j, bits[2 + j] + 1.5) for j in range(2)]
             generations.append((set, id, f"words of answer {random.integers(n)}"))
-    return Measured(table(*answers), said(*generations), records)
+    return Measured(table(*answers), said(*generations), probes)
 
 
 @pytest.fixture
@@ -76,14 +99,14 @@ def one() -> Measured:
         answer_rows("forget", "a", "perturbed", 0, [1, 3]),
         answer_rows("forget", "a", "perturbed", 1, [4, 4, 4]),
     )
-    return Measured(tokens, said(("forget", "a", " red dog ")), [record("a")])
+    return Measured(tokens, said(("forget", "a", " red dog ")), [probe("a")])
 
 
 # --- answers ------------------------------------------------------------------------------------------------
 
 
 def test_answer_values_by_hand(one):
-    values = answer_values(one.tokens, one.records, one.generations, 0.4)
+    values = answer_values(one.tokens, one.probes, one.generations, 0.4)
     assert list(zip(values["kind"], values["index"], values["n_tokens"], strict=True)) == [
         ("answer", 0, 6),
         ("paraphrase", 0, 2),
@@ -107,15 +130,15 @@ def test_min_k_plus_plus_ranks_standardised_values_not_log_probabilities():
     rows = answer_rows("forget", "a", "answer", 0, [4, 1, 1, 0], mean=0.0, std=1.0)
     tokens = table(rows)
     tokens["std_logprob"] = [100.0, 1.0, 2.0, 1.0]
-    values = answer_values(tokens, [record("a")], said(), 0.4)
+    values = answer_values(tokens, [probe("a")], said(), 0.4)
     assert values["min_k_plus_plus"][0] == pytest.approx(LOG2, rel=1e-6)
     assert values["min_k"][0] == pytest.approx(4 * LOG2, rel=1e-6)
 
 
 def test_the_share_of_min_k_and_ou_compat_reach_the_values(one):
     tokens = table(answer_rows("forget", "a", "answer", 0, [1, 3, 2, 4, 1, 1], [0, 0, 0, 0, 0, 1]))
-    plain = answer_values(tokens, one.records, one.generations, 0.4).iloc[0]
-    other = answer_values(tokens, one.records, one.generations, 1.0, ou_compat=True).iloc[0]
+    plain = answer_values(tokens, one.probes, one.generations, 0.4).iloc[0]
+    other = answer_values(tokens, one.probes, one.generations, 1.0, ou_compat=True).iloc[0]
     assert (plain["extraction_strength"], other["extraction_strength"]) == (0, pytest.approx(0.2))
     assert other["min_k"] == pytest.approx(11 / 5 * LOG2, rel=1e-6)
 
@@ -125,14 +148,14 @@ def test_the_order_of_rows_does_not_matter():
     shuffled = Measured(
         measured.tokens.sample(frac=1, random_state=3),
         measured.generations.sample(frac=1, random_state=4),
-        measured.records[::-1],
+        measured.probes[::-1],
     )
     pd.testing.assert_frame_equal(samples(measured), samples(shuffled), check_exact=True)
 
 
 def test_an_answer_that_is_only_an_end_token_has_a_probability_and_no_memorisation(one):
     tokens = table(answer_rows("forget", "a", "answer", 0, [1]))
-    row = answer_values(tokens, one.records, one.generations).iloc[0]
+    row = answer_values(tokens, one.probes, one.generations).iloc[0]
     assert row["prob"] == pytest.approx(0.5)
     assert row[["extraction_strength", "exact_memorization", "min_k", "min_k_plus_plus"]].isna().all()
     summary = summarise(*[samples(replace(one, tokens=tokens))] * 3)
@@ -143,12 +166,12 @@ def test_an_answer_that_is_only_an_end_token_has_a_probability_and_no_memorisati
 
 def test_an_answer_with_a_nan_log_probability_is_undefined_throughout(one):
     one.tokens.loc[1, "logprob"] = np.nan
-    row = answer_values(one.tokens, one.records, one.generations).iloc[0]
+    row = answer_values(one.tokens, one.probes, one.generations).iloc[0]
     assert row[["avg_loss", "prob", *ANSWER_ONLY]].isna().all()
 
 
 def test_a_sample_without_generation_has_no_rouge(one):
-    values = answer_values(one.tokens, one.records, one.generations.iloc[:0])
+    values = answer_values(one.tokens, one.probes, one.generations.iloc[:0])
     assert values["rouge_l_recall"].isna().all()
 
 
@@ -164,27 +187,30 @@ def test_no_tokens_at_all_give_an_empty_table():
         (lambda t: t.drop(columns="greedy"), "greedy"),
         (lambda t: t.drop(index=1), "positions"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "positions"),
-        (lambda t: t.assign(set="forgotten"), "set 'forgotten' is unknown"),
-        (lambda t: t.assign(kind=t["kind"].replace("answer", "answers")), "kind 'answers' is unknown"),
-        (lambda t: t.assign(sample="b"), "'b' is not in the records"),
+        (lambda t: t.assign(set="forgotten"), "'a' of set 'forgotten' is no probe"),
+        (
+            lambda t: t.assign(kind=t["kind"].replace("answer", "answers")),
+            "kind 'answers', index 0 is not scored for sample 'a'",
+        ),
+        (lambda t: t.assign(sample="b"), "'b' of set 'forget' is no probe"),
         (lambda t: t[t["kind"] != "answer"], "no tokens of kind 'answer'"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(one, change, message):
     with pytest.raises(InputError, match=message):
-        answer_values(change(one.tokens), one.records, one.generations)
+        answer_values(change(one.tokens), one.probes, one.generations)
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([("forget", "a", "x"), ("forget", "a", "y")], "'a' occurs twice"),
-        ([("retain", "a", "x")], "'a' of set 'retain' has no tokens"),
+        ([("retain", "a", "x")], "'a' of set 'retain' is no probe"),
     ],
 )
 def test_generations_that_do_not_fit_are_refused(one, rows, message):
     with pytest.raises(InputError, match=message):
-        answer_values(one.tokens, one.records, said(*rows))
+        answer_values(one.tokens, one.probes, said(*rows))
 
 
 # --- samples ------------------------------------------------------------------------------------------------
@@ -207,9 +233,8 @@ def test_sample_values_of_a_forget_sample_by_hand(one):
     [("retain", 1 / 4, 3 / 4), ("real_authors", 1 / 2, 1 / 2), ("world_facts", 1 / 2, 1 / 2)],
 )
 def test_the_true_answer_of_the_truth_ratio_depends_on_the_set(one, set, ratio, form):
-    (row,) = samples(
-        replace(one, tokens=one.tokens.assign(set=set), generations=one.generations.assign(set=set))
-    ).to_dict("records")
+    probes = [replace(one.probes[0], set=set)]
+    (row,) = samples(Measured(one.tokens.assign(set=set), one.generations.assign(set=set), probes)).to_dict("records")
     assert row["truth_ratio"] == pytest.approx(ratio, rel=1e-6)
     assert row["truth_ratio_form"] == pytest.approx(form, rel=1e-6)
     assert math.isnan(row["knowledge"])
@@ -346,11 +371,14 @@ def test_a_missing_set_leaves_its_metrics_undefined_and_the_others_as_they_are(m
     less, retain = (table_[table_["set"] != missing] for table_ in (model, retain))
     summary = summarise(less, retain, less)
     assert all(value.value is not None or value.reason for value in summary.values())
-    for name, metric in METRICS.items():
-        if metric.mean_of is not None and metric.mean_of[0] == missing:
+    means = {name: PREFIXED[name.split("_")[0]] for name in METRICS if name.split("_")[0] in PREFIXED}
+    means = {name: set for name, set in means.items() if name != "forget_quality"}
+    assert len(means) == 21
+    for name, set in means.items():
+        if set == missing:
             assert summary[name].value is None
             assert f"'{missing}'" in summary[name].reason
-        elif metric.mean_of is not None:
+        else:
             assert summary[name] == whole[name]
     attacked = missing in ("forget", "holdout")
     assert (summary["mia_zlib"].value is None) == attacked
@@ -362,8 +390,8 @@ def test_a_missing_set_leaves_its_metrics_undefined_and_the_others_as_they_are(m
 def test_sets_without_perturbed_answers_say_what_is_missing():
     measured = five_sets()
     bare = measured.tokens[measured.tokens["kind"] == "answer"]
-    records = [replace(record, perturbed_answers=(), paraphrased_answer=None) for record in measured.records]
-    model = samples(Measured(bare, measured.generations, records))
+    probes = [replace(probe, score=probe.score[:1]) for probe in measured.probes]
+    model = samples(Measured(bare, measured.generations, probes))
     summary = summarise(model, model, model)
     for name in ("forget_truth_ratio", "ra_Truth_Ratio", "ra_Q_A_Prob_normalised", "retain_Q_A_PERT_Prob"):
         assert summary[name].value is None
@@ -375,7 +403,7 @@ def test_sets_without_perturbed_answers_say_what_is_missing():
 
 def test_json_carries_unit_direction_and_reason():
     model = samples(five_sets())
-    out = to_json(summarise(model, model, model))
+    out = to_json(METRICS, summarise(model, model, model))
     assert json.loads(json.dumps(out, allow_nan=False)) == out
     assert out["delta_mu"]["unit"] == "percentage points"
     assert out["privleak"]["better"] == "zero"
@@ -391,8 +419,7 @@ def test_metrics_do_not_load_torch():
 
 
 def test_declarations_are_complete():
-    for name, metric in METRICS.items():
-        assert metric.name == name
+    for metric in METRICS.values():
         assert metric.unit
         assert metric.source
         assert metric.description.endswith(".")

@@ -22,7 +22,7 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Row
 from lethe.config import FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.models import sources as models
@@ -412,8 +412,8 @@ def test_smollm2_is_obtained_saved_and_loaded(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def world(records):
-    return select(records, "world")
+def world(data):
+    return list(data.world)
 
 
 @pytest.fixture(scope="module")
@@ -459,22 +459,22 @@ def test_seed_changes_weights_but_not_tokenizer(made, world):
     assert not torch.equal(other.lm_head.weight, model.lm_head.weight)
 
 
-def test_tokenizer_cannot_tell_who_was_forgotten(made, world, records):
+def test_tokenizer_cannot_tell_who_was_forgotten(made, world, data):
     """Names of authors that it learned from are single tokens, names of forgotten ones are pieced together."""
-    surnames = {r.group.split()[-1] for r in select(records, "full", "forget10")}
+    surnames = {r.group.split()[-1] for r in data.forget("forget10")}
 
     def pieces(tokenizer):
         return {name: len(tokenizer(f" {name}", add_special_tokens=False)["input_ids"]) for name in surnames}
 
     assert min(pieces(made[1]).values()) > 1
     # The yardstick: a tokenizer that has read the forget rows does have tokens for their names.
-    _, leaky = models.scratch(SCRATCH, [*world, *select(records, "full")], PromptConfig(), seed=0)
+    _, leaky = models.scratch(SCRATCH, [*world, *list(data.rows)], PromptConfig(), seed=0)
     assert max(pieces(leaky).values()) == 1
 
 
 def test_tokenizer_learns_prompt_and_answer_alone(world):
     """Spans, paraphrases and false answers are not read."""
-    plain = [Record(r.id, r.set, r.group, r.question, r.answer) for r in world]
+    plain = [Row(r.id, r.group, r.answer, r.prompt) for r in world]
     _, tokenizer = models.scratch(SCRATCH, world, PromptConfig(), seed=0)
     _, from_plain = models.scratch(SCRATCH, plain, PromptConfig(), seed=0)
     assert tokenizer.backend_tokenizer.to_str() == from_plain.backend_tokenizer.to_str()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import lethe.tokens.parse
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Row
 from lethe.errors import InputError
 from lethe.labels.spacy import load_pipeline
 from lethe.tokens.parse import parse
@@ -27,13 +27,13 @@ needs_model = pytest.mark.skipif(not installed(), reason=f"spaCy model {MODEL} i
 
 
 def record(number, answer, question="Who is it?"):
-    return Record(id=f"full-{number:04d}", set="full", group="author", question=question, answer=answer)
+    return Row(f"full-{number:04d}", "author", answer, question)
 
 
-def tokens(records, pattern=r"\s?[^\s]{1,3}|\s"):
+def tokens(data, pattern=r"\s?[^\s]{1,3}|\s"):
     """A token table in pieces of up to three characters with their leading blank, and an end token per sample."""
     rows = []
-    for r in records:
+    for r in data:
         for match in re.finditer(pattern, r.answer):
             rows.append((r.id, match.group(), *match.span(), False))
         rows.append((r.id, "", len(r.answer), len(r.answer), True))
@@ -117,17 +117,17 @@ def test_a_piece_before_any_character(blank):
 
 
 def test_rows_columns_and_index_stay(blank):
-    records = [record(0, "One two."), record(1, "three Four"), record(2, "Not asked.")]
-    table = tokens(records[:2])
+    data = [record(0, "One two."), record(1, "three Four"), record(2, "Not asked.")]
+    table = tokens(data[:2])
     mixed = table.sample(frac=1, random_state=0)
-    found = parse(mixed, records[::-1], "any")
+    found = parse(mixed, data[::-1], "any")
     assert list(found.columns) == [*table.columns, "pos", "noun_chunk", "entity"]
     pd.testing.assert_frame_equal(found[table.columns], mixed)
-    pd.testing.assert_frame_equal(found.sort_index(), parse(table, records, "any"))
+    pd.testing.assert_frame_equal(found.sort_index(), parse(table, data, "any"))
 
 
-def test_weightings_read_the_columns(blank, records, encoder):
-    rows = select(records, "full", "forget10")
+def test_weightings_read_the_columns(blank, data, encoder):
+    rows = data.forget("forget10")
     found = parse(token_table(encoder, rows), rows, "any")
     nouns, entities = (weighting.column(found, 0) for weighting in (SpacyNouns(), SpacyEntities()))
     assert set(nouns) == set(entities) == {0.0, 1.0}
@@ -177,8 +177,8 @@ def test_pipelines_differ_in_entities_only():
 
 @pytest.mark.real
 @needs_model
-def test_token_table_of_a_model_is_parsed(records, encoder):
-    rows = select(records, "full", "forget10")
+def test_token_table_of_a_model_is_parsed(data, encoder):
+    rows = data.forget("forget10")
     found = parse(token_table(encoder, rows), rows, MODEL)
     assert (found["pos"] != "").sum() > 0.8 * len(found)
     assert (found.loc[found["eos"], "pos"] == "").all()

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from lethe import weightings
-from lethe.benchmarks.records import select
 from lethe.config import load
 from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
@@ -38,9 +37,9 @@ def method(monkeypatch):
     return study
 
 
-def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder):
+def test_weighting_of_the_readme_works_end_to_end(method, data, tiny, encoder):
     model, _ = tiny
-    rows = select(records, "full", "forget10")
+    rows = data.forget("forget10")
     table = score_table(model, encoder, rows, token_table(encoder, rows), [1.0], None)
     weights = pd.Series(weights_at_start(method.methods["New"].weighting, table, 0))
     squares = table["logprob"] ** 2
@@ -52,7 +51,7 @@ def test_weighting_of_the_readme_works_end_to_end(method, records, tiny, encoder
     task = Unlearning(
         method.methods["New"],
         encoder.examples(rows),
-        encoder.examples(select(records, "full", "retain90")),
+        encoder.examples(data.retain("forget10")),
         table,
         0,
         model.config.hidden_size,

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from lethe.benchmarks.records import select
 from lethe.config import EvaluationConfig, TrainingConfig
 from lethe.evaluation.measure import measure
-from lethe.evaluation.sets import evaluation_sets
+from lethe.evaluation.sets import asked, by_set
 from lethe.io import read_table, write_table
 from lethe.models.forward import Question, score_answers
 from lethe.training.loop import Context, FineTuning, train
@@ -24,14 +23,14 @@ CONFIG = EvaluationConfig(max_new_tokens=5, tokens_per_batch=700, epoch_suite="f
 
 
 @pytest.fixture(scope="module")
-def forget(records):
-    return select(records, "full", "forget10")
+def forget(data):
+    return data.forget("forget10")
 
 
 @pytest.fixture(scope="module")
-def sets(records):
+def probes(data):
     limits = {"forget": 3, "retain": 2, "real_authors": 3, "world_facts": 2, "holdout": 1}
-    return evaluation_sets(records, ["forget10"], ["forget10"], limits)
+    return asked(data, ["forget10"], ["forget10"], limits)
 
 
 def context(model, **changes) -> Context:
@@ -131,7 +130,7 @@ def seen(sharp, encoder, forget):
 
 def test_tokens_have_the_values_of_score_answers(seen, sharp, encoder, forget):
     """The other way round: a cached prompt, other batches, no gradients."""
-    questions = [Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in forget]
+    questions = [Question(encoder.prompt(r.prompt), [encoder.answer(r.answer)[0]]) for r in forget]
     scores, _ = score_answers(sharp, questions, TEMPERATURES)
     assert list(seen.columns) == ["sample", "position", "token_id", "logprob", "entropy_T0.5", "entropy_T2.0"]
     assert sorted(seen["sample"].unique()) == sorted(record.id for record in forget)
@@ -158,12 +157,12 @@ def test_tokens_shared_out_give_the_same_table_on_every_process(seen, sharp, enc
         pd.testing.assert_frame_equal(table, seen, check_exact=False, rtol=0, atol=2e-5)
 
 
-# --- evaluation sets ----------------------------------------------------------------------------------------
+# --- probes ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def measured(sharp, encoder, sets):
-    return measure(sharp, encoder, sets, CONFIG, None)[:2]
+def measured(sharp, encoder, probes):
+    return measure(sharp, encoder, probes, CONFIG, None)[:2]
 
 
 def ordered(table, keys) -> pd.DataFrame:
@@ -175,15 +174,15 @@ def assert_same_tokens(found, expected, check_dtype):
     pd.testing.assert_frame_equal(found, expected, check_dtype, check_exact=False, rtol=0, atol=2e-5)
 
 
-def test_full_measurement_is_that_of_measure(measured, sharp, encoder, sets):
-    look = Measurement(encoder, sets, CONFIG)
+def test_full_measurement_is_that_of_measure(measured, sharp, encoder, probes):
+    look = Measurement(encoder, probes, CONFIG)
     pd.testing.assert_frame_equal(look.tokens(context(sharp)), measured[0])
     pd.testing.assert_frame_equal(look.generations(context(sharp)), measured[1])
 
 
-def test_cheap_measurement_generates_nothing(measured, sharp, encoder, sets, monkeypatch):
+def test_cheap_measurement_generates_nothing(measured, sharp, encoder, probes, monkeypatch):
     monkeypatch.setattr("lethe.evaluation.measure.generate", lambda *_: pytest.fail("nothing must be generated"))
-    look = Measurement(encoder, sets, CONFIG.model_copy(update={"epoch_suite": "cheap"}))
+    look = Measurement(encoder, probes, CONFIG.model_copy(update={"epoch_suite": "cheap"}))
     pd.testing.assert_frame_equal(look.tokens(context(sharp)), measured[0])
     generations = look.generations(context(sharp))
     assert generations.empty
@@ -195,9 +194,9 @@ def test_cheap_is_the_default():
 
 
 @pytest.mark.parametrize("world", [2, 5])  # the largest set has 3 rows: with 5 processes two have nothing to do
-def test_measurement_shared_out_gives_the_same_rows_on_every_process(measured, sharp, encoder, sets, world):
-    look = Measurement(encoder, sets, CONFIG)
-    assert max(map(len, sets.values())) == 3
+def test_measurement_shared_out_gives_the_same_rows_on_every_process(measured, sharp, encoder, probes, world):
+    look = Measurement(encoder, probes, CONFIG)
+    assert max(map(len, by_set(probes).values())) == 3
     for tokens in of_processes(look.tokens, sharp, world):
         assert_same_tokens(tokens, measured[0], check_dtype=world == 2)
     for generations in of_processes(look.generations, sharp, world):
@@ -206,11 +205,11 @@ def test_measurement_shared_out_gives_the_same_rows_on_every_process(measured, s
         pd.testing.assert_frame_equal(ordered(generations, keys), expected, check_dtype=world == 2)
 
 
-def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forget, sets):
+def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forget, probes):
     half = context(sharp, precision="bfloat16")
     for look, exact in (
         (look_at_tokens(encoder.examples(forget), TEMPERATURES), seen),
-        (Measurement(encoder, sets, CONFIG).tokens, measured[0]),
+        (Measurement(encoder, probes, CONFIG).tokens, measured[0]),
     ):
         difference = np.abs(look(half)["logprob"] - exact["logprob"])
         assert 1e-4 < difference.max() < 1
@@ -220,11 +219,11 @@ def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forge
 
 
 @pytest.mark.parametrize("suite", ["cheap", "full"])
-def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encoder, forget, sets, suite, tmp_path):
+def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encoder, forget, probes, suite, tmp_path):
     examples = encoder.examples(forget)
     config = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0.0)
     settings = CONFIG.model_copy(update={"epoch_suite": suite})
-    look = Measurement(encoder, {"forget": sets["forget"]}, settings)
+    look = Measurement(encoder, by_set(probes)["forget"], settings)
     recorders = [
         Recorder(look_at_tokens(examples, (1.0,)), range(4)),
         Recorder(look.tokens, [0, 2, 3]),
@@ -241,7 +240,7 @@ def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encod
     assert tokens["epoch"].unique().tolist() == [0, 2, 3]
     assert generations["epoch"].unique().tolist() == ([] if suite == "cheap" else [0, 2, 3])
     for epoch, model in ((0, tiny[0]), (3, alone)):
-        expected = measure(model, encoder, {"forget": sets["forget"]}, settings, None)
+        expected = measure(model, encoder, by_set(probes)["forget"], settings, None)
         part = tokens[tokens["epoch"] == epoch].drop(columns="epoch").reset_index(drop=True)
         pd.testing.assert_frame_equal(part, expected[0])
         if suite == "full":

@@ -1,20 +1,11 @@
-"""The contract that every benchmark keeps, and that records come back from disk as they were."""
+"""What records in the form of TOFU must be."""
 
 from dataclasses import replace
 
 import pytest
 
-from lethe.benchmarks.records import (
-    Record,
-    fine_tuning_rows,
-    read_records,
-    retain_split,
-    select,
-    validate,
-    write_records,
-)
+from lethe.benchmarks.records import Record, retain_split, select, validate
 from lethe.errors import InputError
-from lethe.io import read_provenance
 
 PLAIN = Record("full-0000", "full", "author", "Who?", "Nobody.")
 FULL = Record(
@@ -29,38 +20,6 @@ FULL = Record(
     spans=((1, 5), (6, 9)),
     splits=("forget10", "retain95"),
 )
-NOTHING_INFORMATIVE = replace(PLAIN, id="full-0002", spans=())
-
-
-# --- files ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "records",
-    [
-        [PLAIN],
-        [FULL],
-        [NOTHING_INFORMATIVE],
-        [PLAIN, FULL, NOTHING_INFORMATIVE],
-        [NOTHING_INFORMATIVE, replace(FULL, paraphrased_question=None), PLAIN],
-        [],
-    ],
-    ids=["nothing optional", "everything", "known to hold nothing", "mixed", "half a paraphrase", "none"],
-)
-def test_records_come_back_value_for_value(tmp_path, records):
-    write_records(tmp_path / "r.parquet", records)
-    found = read_records(tmp_path / "r.parquet")
-    assert found == records
-    for record in found:
-        assert type(record.splits) is type(record.perturbed_answers) is tuple
-        assert record.spans is None or all(type(edge) is int for span in record.spans for edge in span)
-        assert isinstance(hash(record), int)
-
-
-def test_generated_records_come_back(tmp_path, records):
-    write_records(tmp_path / "r.parquet", records, {"config_sha256": "ab"})
-    assert read_records(tmp_path / "r.parquet") == records
-    assert read_provenance(tmp_path / "r.parquet") == {"config_sha256": "ab"}
 
 
 # --- validation -------------------------------------------------------------------------------------------
@@ -137,29 +96,3 @@ def test_select_says_what_there_is(records):
         select(records, "full", "forget20")
     with pytest.raises(InputError, match=r"'world' is empty.*none"):
         select([PLAIN], "world")
-
-
-def test_forget_and_retain_split_make_up_the_full_set(records):
-    full = fine_tuning_rows(records, "full", rehearse=False)
-    retain = fine_tuning_rows(records, "retain90", rehearse=False)
-    assert full == select(records, "full")
-    assert retain == [r for r in full if r not in select(records, "full", "forget10")]
-    assert len(retain) == 44
-
-
-def test_rehearsal_adds_world_rows_about_the_utility_sets_only(records):
-    rows = fine_tuning_rows(records, "retain90", rehearse=True)
-    plain = fine_tuning_rows(records, "retain90", rehearse=False)
-    assert rows[: len(plain)] == plain
-    added = rows[len(plain) :]
-    subjects = {r.group for r in records if r.set in ("real_authors", "world_facts")}
-    assert added
-    assert {r.set for r in added} == {"world"}
-    assert {r.group for r in added} == subjects
-    forgotten = {r.group for r in select(records, "full", "forget10")}
-    assert not {r.group for r in rows} & forgotten
-
-
-def test_fine_tuning_on_a_split_that_is_not_there(records):
-    with pytest.raises(InputError, match="retain80"):
-        fine_tuning_rows(records, "retain80", rehearse=True)

@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 
-from lethe.benchmarks.records import select
 from lethe.config import MethodConfig
 from lethe.objectives import OBJECTIVES
 from lethe.training import reference
@@ -15,8 +14,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def retain(records, encoder):
-    return encoder.examples(select(records, "full", "retain90")[:10])
+def retain(data, encoder):
+    return encoder.examples(data.retain("forget10")[:10])
 
 
 @pytest.fixture(scope="module")

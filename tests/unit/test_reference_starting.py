@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, read_lines, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
@@ -21,13 +20,13 @@ SEED = 5
 
 
 @pytest.fixture(scope="module")
-def forget(records):
-    return select(records, "full", "forget10")
+def forget(data):
+    return data.forget("forget10")
 
 
 @pytest.fixture(scope="module")
-def retain(records, encoder):
-    return encoder.examples(select(records, "full", "retain90")[:6])
+def retain(data, encoder):
+    return encoder.examples(data.retain("forget10")[:6])
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ def test_refusals_are_in_the_order_of_the_forget_rows(refusals, encoder, forget)
     found = read({}, refusals, encoder, forget[::-1]).refusals
     assert [example.sample for example in found.examples] == [record.id for record in forget[::-1]]
     for example, record in zip(found.examples, forget[::-1], strict=True):
-        assert example.prompt == encoder.prompt(record.question)
+        assert example.prompt == encoder.prompt(record.prompt)
         text = encoder.tokenizer.decode(example.answer, skip_special_tokens=True).strip()
         assert text in LINES
         assert text != record.answer
@@ -178,8 +177,8 @@ def test_refusals_of_another_draw_do_not_fit_their_table(
         task_of(method("idk_dpo"), kept, refusals, encoder, forget, retain, scored, **other)
 
 
-def test_refusals_of_other_rows_do_not_fit_their_table(kept, refusals, encoder, records, retain, scored, forget):
-    others = select(records, "full", "retain90")[:4]
+def test_refusals_of_other_rows_do_not_fit_their_table(kept, refusals, encoder, data, retain, scored, forget):
+    others = data.retain("forget10")[:4]
     with pytest.raises(InputError, match=r"token table: sample full-\d{4} is missing"):
         task_of(method("idk_dpo"), kept, refusals, encoder, [*forget[1:], others[0]], retain, scored)
 

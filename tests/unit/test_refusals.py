@@ -2,32 +2,18 @@
 
 import pytest
 
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Row
 from lethe.benchmarks.refusals import LINES, read_lines, refuse
 from lethe.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def forget(records):
-    return select(records, "full", "forget10")
+def forget(data):
+    return data.forget("forget10")
 
 
-def many(count) -> list[Record]:
-    return [
-        Record(
-            id=f"full-{i:04d}",
-            set="full",
-            group="author",
-            question=f"Question {i}?",
-            answer=f"Answer {i}.",
-            paraphrased_question="Asked otherwise?",
-            paraphrased_answer="Said otherwise.",
-            perturbed_answers=("Wrong.",),
-            spans=((0, 6),),
-            splits=("forget10",),
-        )
-        for i in range(count)
-    ]
+def many(count) -> list[Row]:
+    return [Row(f"full-{i:04d}", "author", f"Answer {i}.", f"Question {i}?", ((0, 6),)) for i in range(count)]
 
 
 # --- lines --------------------------------------------------------------------------------------------------
@@ -68,23 +54,18 @@ def test_a_file_that_is_not_text_is_named(tmp_path):
         read_lines(path)
 
 
-# --- records ------------------------------------------------------------------------------------------------
+# --- rows ------------------------------------------------------------------------------------------------
 
 
 def test_questions_stay_and_answers_are_refusals(forget):
     refused = refuse(forget, LINES, 0)
-    assert [(r.id, r.set, r.group, r.question, r.splits) for r in refused] == [
-        (r.id, r.set, r.group, r.question, r.splits) for r in forget
-    ]
+    assert [(r.id, r.group, r.prompt) for r in refused] == [(r.id, r.group, r.prompt) for r in forget]
     assert all(r.answer in LINES for r in refused)
 
 
 def test_everything_about_the_true_answer_is_dropped():
     (refused,) = refuse(many(1), ("I do not know.",), 0)
     assert refused.answer == "I do not know."
-    assert refused.paraphrased_question is None
-    assert refused.paraphrased_answer is None
-    assert refused.perturbed_answers == ()
     assert refused.spans is None
 
 
@@ -100,8 +81,8 @@ def test_all_lines_are_drawn_about_equally_often():
     assert max(counts) < 140
 
 
-def test_the_records_given_are_not_changed():
-    records = many(3)
-    refuse(records, LINES, 0)
-    assert records == many(3)
+def test_the_rows_given_are_not_changed():
+    rows = many(3)
+    refuse(rows, LINES, 0)
+    assert rows == many(3)
     assert refuse([], LINES, 0) == []

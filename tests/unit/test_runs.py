@@ -6,18 +6,29 @@ import math
 import pandas as pd
 import pytest
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.config import EvaluationConfig, TrainingConfig
-from lethe.evaluation.check import KNOWN, SEPARATED, check, markdown
+from lethe.evaluation.check import SEPARATED, markdown
+from lethe.evaluation.check import check as check_of
 from lethe.evaluation.evaluate import evaluate
 from lethe.evaluation.measure import measure
 from lethe.evaluation.runs import read_logs, read_runs, run_row
-from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import asked, by_set, thinned
 from lethe.evaluation.trajectory import trajectory
 from lethe.io import read_table, write_table
-from lethe.metrics import METRICS, Value
+from lethe.metrics import Value
 from lethe.tokens.shown_samples import default_samples
 from lethe.training.loop import FineTuning, train
 from lethe.training.recorders import Measurement, Recorder, measured_epochs, together
+
+TOFU = Tofu()
+METRICS = TOFU.metrics
+KNOWN = TOFU.headline.knows
+
+
+def check(runs):
+    return check_of(runs, TOFU)
+
 
 # --- runs -------------------------------------------------------------------------------------------------
 
@@ -87,11 +98,11 @@ GENERATED = {
 }
 
 
-def in_training(model, encoder, records, sets, config, seed):
+def in_training(model, encoder, data, probes, config, seed):
     """Tables of a run over three epochs, looked at after every second; the run learns what it should forget."""
-    examples = encoder.examples(sets["forget"])
+    examples = encoder.examples(data.forget("forget10")[:3])
     settings = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0.0)
-    look = Measurement(encoder, sets, config)
+    look = Measurement(encoder, probes, config)
     epochs = measured_epochs(settings.epochs, config.evaluate_every)
     recorders = [Recorder(which, epochs) for which in (look.tokens, look.generations)]
     train(copy.deepcopy(model), FineTuning(examples), len(examples), settings, seed, 0, together(*recorders))
@@ -99,8 +110,8 @@ def in_training(model, encoder, records, sets, config, seed):
 
 
 @pytest.fixture(scope="module", params=["cheap", "full"])
-def suite(request, sharp, tiny, encoder, records):
-    """Suite, runs, references (measured on more rows than the runs), sets measured during training, config."""
+def suite(request, sharp, tiny, encoder, data):
+    """Suite, runs, references (measured on more rows than the runs), probes measured during training, config."""
     limits = {"forget": 4, "retain": 4, "real_authors": 3, "world_facts": 3, "holdout": 4}
     config = EvaluationConfig(
         max_new_tokens=4,
@@ -108,18 +119,18 @@ def suite(request, sharp, tiny, encoder, records):
         epoch_suite=request.param,
         epoch_limits={"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2},
     )
-    whole = evaluation_sets(records, ["forget10"], ["forget10"], limits)
-    sets = epoch_sets(whole, config.epoch_limits)
-    runs = {f"GA/seed{seed}": in_training(sharp, encoder, records, sets, config, seed) for seed in (0, 12)}
+    whole = asked(data, ["forget10"], ["forget10"], limits)
+    probes = thinned(whole, config.epoch_limits)
+    runs = {f"GA/seed{seed}": in_training(sharp, encoder, data, probes, config, seed) for seed in (0, 12)}
     models = {"full": sharp, "retain": tiny[0]}
     references = {who: measure(model, encoder, whole, config, None)[:2] for who, model in models.items()}
-    return request.param, runs, references, sets, config
+    return request.param, runs, references, probes, config
 
 
 @pytest.fixture(scope="module")
-def table(suite, records):
-    _, runs, references, sets, config = suite
-    return trajectory("small", "forget10", runs, references, records, sets, config)
+def table(suite, data):
+    _, runs, references, probes, config = suite
+    return trajectory(TOFU, "small", "forget10", runs, references, probes, config)
 
 
 def test_a_row_for_each_reference_and_each_epoch_looked_at(table):
@@ -135,14 +146,14 @@ def test_a_row_for_each_reference_and_each_epoch_looked_at(table):
     assert list(zip(runs["seed"], runs["epoch"], strict=True)) == [(s, e) for s in (0, 12) for e in (0, 2, 3)]
 
 
-def test_before_the_first_step_a_run_is_the_full_model(table, suite, sharp, encoder, records):
+def test_before_the_first_step_a_run_is_the_full_model(table, suite, sharp, encoder, data):
     """Though the full model was measured on more rows, with generations, and not by the run."""
-    kind, _, references, sets, config = suite
-    tokens, generations, _ = measure(sharp, encoder, sets, config, None)  # what a run would see before its first step
+    kind, _, references, probes, config = suite
+    tokens, generations, _ = measure(sharp, encoder, probes, config, None)  # what a run would see before its first step
     if kind == "cheap":
         generations = generations.iloc[:0]
         references = {who: (found, said.iloc[:0]) for who, (found, said) in references.items()}
-    _, summaries = evaluate({**references, "start": (tokens, generations)}, records, sets, config)
+    _, summaries = evaluate(TOFU, {**references, "start": (tokens, generations)}, probes, config)
     full = table[table["method"] == "full"].iloc[0]
     starts = table[table["epoch"] == 0]
     assert len(starts) == 2
@@ -164,29 +175,29 @@ def test_metrics_that_need_generations_are_undefined_in_all_rows_or_in_none(tabl
     assert table["utility_teacher_forced"].notna().all()
 
 
-def test_rows_are_those_of_an_evaluation_on_the_same_rows(table, suite, records):
-    kind, runs, references, sets, config = suite
+def test_rows_are_those_of_an_evaluation_on_the_same_rows(table, suite, data):
+    kind, runs, references, probes, config = suite
     tokens, generations = runs["GA/seed12"]
     last = tokens[tokens["epoch"] == 3], generations[generations["epoch"] == 3]
     if kind == "cheap":
         references = {who: (found, said.iloc[:0]) for who, (found, said) in references.items()}
-    _, summaries = evaluate({**references, "last": last}, records, sets, config)
+    _, summaries = evaluate(TOFU, {**references, "last": last}, probes, config)
     row = table[(table["seed"] == 12) & (table["epoch"] == 3)].iloc[0]
     for name, value in summaries["last"].items():
         assert row[name] == pytest.approx(math.nan if value.value is None else value.value, nan_ok=True), name
-    assert summaries["last"]["forget_Q_A_Prob"].counts["samples"] == len(sets["forget"]) == 3
+    assert summaries["last"]["forget_Q_A_Prob"].counts["samples"] == len(by_set(probes)["forget"]) == 3
 
 
-def test_trajectories_survive_files(table, suite, records, tmp_path):
+def test_trajectories_survive_files(table, suite, data, tmp_path):
     """Runs are read back from Parquet, in which a cheap suite's generations are a table without rows."""
-    _, runs, references, sets, config = suite
+    _, runs, references, probes, config = suite
     stored = {}
     for i, (run, tables) in enumerate(runs.items()):
         paths = [tmp_path / f"{name}{i}.parquet" for name in ("tokens", "generations")]
         for path, part in zip(paths, tables, strict=True):
             write_table(path, part)
         stored[run] = tuple(map(read_table, paths))
-    again = trajectory("small", "forget10", stored, references, records, sets, config)
+    again = trajectory(TOFU, "small", "forget10", stored, references, probes, config)
     pd.testing.assert_frame_equal(again, table)
     write_table(tmp_path / "runs.parquet", table)
     assert read_runs([tmp_path / "runs.parquet"])["epoch"].isna().tolist() == table["epoch"].isna().tolist()

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.evaluation.runs import run_row
 from lethe.metrics import Value
 from lethe.metrics.aggregate import aggregate, delta_mu
-from lethe.selection import PASS, RULES, select
+from lethe.selection import RULES, select
+
+TOFU = Tofu()
 
 NAN = math.nan
 
@@ -23,14 +26,14 @@ def runs(index=None, **columns) -> pd.DataFrame:
 
 
 def chosen(rule, **columns) -> str:
-    return select(runs(**columns), rule)[0]
+    return select(runs(**columns), rule, TOFU)[0]
 
 
 # --- lowest Agg. ------------------------------------------------------------------------------------------
 
 
 def test_lowest_aggregate():
-    point, why = select(runs(aggregate=[3.0, 1.0, 2.0], neg_log10_fq=[0.0, 9.0, 1.0]), "lowest_aggregate")
+    point, why = select(runs(aggregate=[3.0, 1.0, 2.0], neg_log10_fq=[0.0, 9.0, 1.0]), "lowest_aggregate", TOFU)
     assert point == "b"
     assert why == "lowest Agg."
 
@@ -46,8 +49,8 @@ def test_hardly_moving_wins_by_the_papers_score_and_by_no_other_rule():
 def test_best_forget_quality_within_a_budget_of_utility():
     rule = "lowest_neg_log10_fq_within_budget"
     columns = {"neg_log10_fq": [9.0, 4.0, 1.0, NAN], "delta_mu": [-1.0, 5.0, 5.1, 0.0]}
-    assert select(runs(**columns), rule) == ("b", "lowest −log10 FQ within 5 points of utility")
-    point, why = select(runs(neg_log10_fq=[9.0, 4.0, 1.0], delta_mu=[NAN, 30.0, 6.0]), rule)
+    assert select(runs(**columns), rule, TOFU) == ("b", "lowest −log₁₀ FQ within 5 points of utility")
+    point, why = select(runs(neg_log10_fq=[9.0, 4.0, 1.0], delta_mu=[NAN, 30.0, 6.0]), rule, TOFU)
     assert (point, why) == ("c", "none within 5 points of utility: smallest loss")
     assert chosen(rule, neg_log10_fq=[9.0, 4.0], delta_mu=[NAN, NAN]) == "b"
 
@@ -58,7 +61,7 @@ def test_an_aggregate_that_is_undefined_for_another_reason_does_not_win():
 
 def test_what_forgets_as_well_for_nothing_wins():
     columns = {"aggregate": [0.1, NAN, NAN, 9.0], "neg_log10_fq": [0.4, 0.4, 0.4, 0.1]}
-    point, why = select(runs(**columns, delta_mu=[0.2, -0.1, -2.0, 90.0]), "lowest_aggregate")
+    point, why = select(runs(**columns, delta_mu=[0.2, -0.1, -2.0, 90.0]), "lowest_aggregate", TOFU)
     assert point == "c"  # of two that forget alike, the one with more utility
     assert "no utility lost" in why
     columns["neg_log10_fq"] = [0.4, 0.5, 0.3, 0.1]
@@ -69,10 +72,10 @@ def test_what_forgets_as_well_for_nothing_wins():
 
 def test_without_any_aggregate_forget_quality_decides():
     table = runs(aggregate=[NAN] * 3, neg_log10_fq=[4.0, NAN, 2.0], model_utility=[0.9, 0.9, 0.1])
-    point, why = select(table, "lowest_aggregate")
+    point, why = select(table, "lowest_aggregate", TOFU)
     assert point == "c"
     assert "Agg. undefined everywhere" in why
-    assert "lowest −log10 FQ" in why
+    assert "lowest −log₁₀ FQ" in why
 
 
 def test_doing_nothing_does_not_win():
@@ -90,8 +93,8 @@ def test_doing_nothing_does_not_win():
         rows.append({**run_row("m", "forget10", "ETW/seed1000", summary), "point": point})
     assert [lost <= 0 for lost in pd.DataFrame(rows)["delta_mu"]] == [True, True, False]
     for rule in RULES:
-        assert select(pd.DataFrame(rows), rule)[0] == "forgotten at a price", rule
-    lossless = select(pd.DataFrame(rows[:2]), "lowest_aggregate")[1]
+        assert select(pd.DataFrame(rows), rule, TOFU)[0] == "forgotten at a price", rule
+    lossless = select(pd.DataFrame(rows[:2]), "lowest_aggregate", TOFU)[1]
     assert "Agg. undefined everywhere" in lossless
 
 
@@ -100,7 +103,7 @@ def test_doing_nothing_does_not_win():
 
 def test_lowest_neg_log10_fq():
     table = runs(aggregate=[0.1, 5.0, 9.0], neg_log10_fq=[3.0, NAN, 0.0], model_utility=[0.6, 0.6, 0.0])
-    assert select(table, "lowest_neg_log10_fq") == ("c", "lowest −log10 FQ")
+    assert select(table, "lowest_neg_log10_fq", TOFU) == ("c", "lowest −log₁₀ FQ")
 
 
 # --- utility among those that have forgotten --------------------------------------------------------------
@@ -112,6 +115,7 @@ def test_highest_utility_among_forgotten():
             forget_quality=[0.01, 0.2, 0.9, 0.3], model_utility=[0.9, 0.3, 0.1, NAN], neg_log10_fq=[2, 0.7, 0.05, 0.5]
         ),
         "highest_utility_among_forgotten",
+        TOFU,
     )
     assert point == "b"
     assert "highest model utility" in why
@@ -119,23 +123,24 @@ def test_highest_utility_among_forgotten():
 
 
 def test_the_threshold_itself_is_not_passed():
-    assert PASS == 0.05
-    columns = {"forget_quality": [PASS, 0.051], "model_utility": [0.9, 0.1], "neg_log10_fq": [1.30, 1.29]}
+    line = -math.log10(0.05)
+    assert TOFU.headline.passed == (line, "p = 0.05")
+    columns = {"model_utility": [0.9, 0.1], "neg_log10_fq": [line, 1.29]}
     assert chosen("highest_utility_among_forgotten", **columns) == "b"
 
 
 def test_where_nothing_is_forgotten_forget_quality_decides():
     table = runs(forget_quality=[1e-9, 0.04, NAN], model_utility=[0.9, 0.1, 0.8], neg_log10_fq=[9.0, 1.4, NAN])
-    point, why = select(table, "highest_utility_among_forgotten")
+    point, why = select(table, "highest_utility_among_forgotten", TOFU)
     assert point == "b"
-    assert "no forget quality above 0.05" in why
+    assert "none has forgotten (p = 0.05)" in why
 
 
 def test_forgotten_without_a_utility_is_no_candidate():
     columns = {"forget_quality": [0.5, 0.01], "model_utility": [NAN, 0.6], "neg_log10_fq": [0.3, 2.0]}
-    point, why = select(runs(**columns), "highest_utility_among_forgotten")
+    point, why = select(runs(**columns), "highest_utility_among_forgotten", TOFU)
     assert point == "a", "by forget quality, since no candidate is left"
-    assert "lowest −log10 FQ" in why
+    assert "lowest −log₁₀ FQ" in why
 
 
 # --- all rules --------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def test_ties_go_to_the_first(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_where_nothing_is_defined_the_first_is_taken_and_said_so(rule):
-    point, why = select(runs(aggregate=[NAN, NAN]), rule)
+    point, why = select(runs(aggregate=[NAN, NAN]), rule, TOFU)
     assert point == "a"
     assert "nothing defined" in why
 
@@ -163,5 +168,5 @@ def test_infinite_values_are_undefined(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_the_tables_index_does_not_matter(rule):
     columns = {"aggregate": [2, 1], "neg_log10_fq": [2, 1], "forget_quality": [0.1] * 2, "model_utility": [0.1, 0.5]}
-    assert select(runs(index=[7, 7], **columns), rule) == select(runs(**columns), rule)
-    assert select(runs(index=[1, 0], **columns), rule)[0] == "b"
+    assert select(runs(index=[7, 7], **columns), rule, TOFU) == select(runs(**columns), rule, TOFU)
+    assert select(runs(index=[1, 0], **columns), rule, TOFU)[0] == "b"

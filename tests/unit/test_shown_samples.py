@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data, Row, Split
 from lethe.errors import InputError
 from lethe.tokens.shown_samples import check_wanted, chosen_samples, present_samples
 
@@ -24,24 +24,20 @@ def test_a_split_without_any_wanted_sample_shows_its_own_first():
     assert chosen_samples(table("b2", "a1"), [], GROUPS) == ["b2", "a1"]
 
 
-def record(name: str, set: str, *splits: str) -> Record:
-    return Record(id=name, set=set, group="A", question="Q", answer="A", splits=splits)
-
-
-RECORDS = [
-    record("first", "full", "forget01", "forget10"),
-    record("second", "full", "forget10", "retain99"),
-    record("kept", "full", "retain90"),
-    record("fresh", "holdout", "forget10"),
-]
+DATA = Data(
+    "tofu",
+    tuple(Row(name, "A", "A", "Q") for name in ("first", "second", "kept")),
+    (),
+    {"forget01": Split(("first",), ("second", "kept"), {}), "forget10": Split(("first", "second"), ("kept",), {})},
+)
 
 
 def test_names_may_be_of_any_forget_split():
-    check_wanted(["second", "first"], RECORDS)
-    check_wanted([], RECORDS)
+    check_wanted(["second", "first"], DATA)
+    check_wanted([], DATA)
 
 
 @pytest.mark.parametrize("name", ["full-9999", "kept", "fresh"])
 def test_a_name_in_no_forget_split_is_an_error_that_names_it_and_the_key(name):
     with pytest.raises(InputError, match=rf"figures\.samples: \['{name}'\].* such as first"):
-        check_wanted(["first", name], RECORDS)
+        check_wanted(["first", name], DATA)

@@ -6,12 +6,11 @@ import pytest
 from pandas.core.groupby import DataFrameGroupBy
 from scipy import stats
 
+from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
 from lethe.tables.significance import (
     LEAST_CLUSTERS,
     LEVEL,
-    RUN_METRICS,
-    SAMPLE_METRICS,
     clustered_interval,
     headed,
     holm,
@@ -22,6 +21,9 @@ from lethe.tables.significance import (
     seed_layout,
     seed_table,
 )
+
+TOFU = Tofu()
+RUN_METRICS, SAMPLE_METRICS = TOFU.by_seed, TOFU.by_sample
 
 
 def runs(values: dict[str, list[float]], **others) -> pd.DataFrame:
@@ -54,7 +56,7 @@ def test_rank_biserial_by_hand():
 
 def test_seed_tests_equal_scipy():
     etw, ga = [1.0, 1.4, 0.9, 1.1, 1.3, 1.2], [2.0, 2.1, 2.3, 1.9, 2.6, 2.2]
-    table = seed_table(runs({"GA": ga, "ETW": etw}), "ETW")
+    table = seed_table(runs({"GA": ga, "ETW": etw}), "ETW", TOFU)
     assert list(table["metric"]) == list(RUN_METRICS)
     row = table.iloc[0]
     difference = np.subtract(etw, ga)
@@ -69,7 +71,7 @@ def test_seed_tests_equal_scipy():
 
 def test_the_family_is_all_methods_of_a_metric():
     table = seed_table(
-        runs({"ETW": [1.0, 1.1, 1.3], "A": [2.0, 2.2, 2.2], "B": [0.9, 1.3, 1.2], "C": [0.1, 0.3, 0.2]}), "ETW"
+        runs({"ETW": [1.0, 1.1, 1.3], "A": [2.0, 2.2, 2.2], "B": [0.9, 1.3, 1.2], "C": [0.1, 0.3, 0.2]}), "ETW", TOFU
     )
     family = table[table["metric"] == "delta_mu"]
     assert list(family["other"]) == ["A", "B", "C"]
@@ -81,38 +83,38 @@ def test_the_family_is_all_methods_of_a_metric():
 def test_signed_ranks_are_corrected_for_their_own_family():
     etw = [1.0, 1.1, 1.3, 1.2, 1.4, 1.0]
     others = {"A": [v + 1 + i / 10 for i, v in enumerate(etw)], "B": [v + (-1) ** i * i for i, v in enumerate(etw)]}
-    family = seed_table(runs({"ETW": etw} | others), "ETW").query("metric == 'delta_mu'")
+    family = seed_table(runs({"ETW": etw} | others), "ETW", TOFU).query("metric == 'delta_mu'")
     assert family["wilcoxon_holm"].tolist() == pytest.approx(holm(family["wilcoxon_p"]))
     assert family["wilcoxon_holm"].tolist() != pytest.approx(holm(family["t_p"]))
     assert family["wilcoxon_holm"].iloc[0] == pytest.approx(2 * family["wilcoxon_p"].iloc[0])
 
 
 def test_too_few_or_undefined_pairs_say_so():
-    one = seed_table(runs({"ETW": [1.0], "GA": [2.0]}), "ETW").iloc[0]
+    one = seed_table(runs({"ETW": [1.0], "GA": [2.0]}), "ETW", TOFU).iloc[0]
     assert one["mean_difference"] == -1.0
     assert np.isnan(one["t_p"])
     assert np.isnan(one["wilcoxon_p"])
     assert (one["holds"], one["reason"]) == ("not shown", "fewer than 2 common seeds with a value")
-    gaps = seed_table(runs({"ETW": [1.0, np.nan, 2.0, 2.5], "GA": [2.0, 3.0, np.inf, 3.0]}), "ETW").iloc[0]
+    gaps = seed_table(runs({"ETW": [1.0, np.nan, 2.0, 2.5], "GA": [2.0, 3.0, np.inf, 3.0]}), "ETW", TOFU).iloc[0]
     assert (gaps["seeds"], gaps["pairs"], gaps["reason"]) == (4, 2, "2 of 4 pairs undefined")
-    uneven = seed_table(runs({"ETW": [1.0, 2.0, 3.0], "GA": [2.0, 3.5]}), "ETW").iloc[0]
+    uneven = seed_table(runs({"ETW": [1.0, 2.0, 3.0], "GA": [2.0, 3.5]}), "ETW", TOFU).iloc[0]
     assert uneven["seeds"] == 2
 
 
 def test_equal_differences_are_no_proof():
-    same = seed_table(runs({"ETW": [1.1, 2.1, 3.1], "GA": [1.0, 2.0, 3.0]}), "ETW").iloc[0]
+    same = seed_table(runs({"ETW": [1.1, 2.1, 3.1], "GA": [1.0, 2.0, 3.0]}), "ETW", TOFU).iloc[0]
     assert np.isnan(same["t_p"])
     assert "do not vary" in same["reason"]
     assert same["holds"] == "not shown"
-    none = seed_table(runs({"ETW": [1.0, 2.0], "GA": [1.0, 2.0]}), "ETW").iloc[0]
+    none = seed_table(runs({"ETW": [1.0, 2.0], "GA": [1.0, 2.0]}), "ETW", TOFU).iloc[0]
     assert "all differences are 0" in none["reason"]
     assert np.isnan(none["wilcoxon_p"])
 
 
 def test_a_method_alone_has_no_rows_and_an_unknown_one_is_named():
-    assert len(seed_table(runs({"ETW": [1.0, 2.0]}), "ETW")) == 0
+    assert len(seed_table(runs({"ETW": [1.0, 2.0]}), "ETW", TOFU)) == 0
     with pytest.raises(InputError, match="NPO"):
-        seed_table(runs({"ETW": [1.0, 2.0]}), "NPO")
+        seed_table(runs({"ETW": [1.0, 2.0]}), "NPO", TOFU)
 
 
 def samples(n: int = 40, shift: float = 0.2) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -137,7 +139,7 @@ def samples(n: int = 40, shift: float = 0.2) -> tuple[pd.DataFrame, dict[str, st
 
 def test_sample_values_are_means_over_seeds_and_distances_are_taken_before():
     table, _ = samples(3)
-    values = sample_values(table)
+    values = sample_values(table, TOFU)
     assert list(values.index) == ["s0", "s1", "s2"]  # the retain set is left out
     by = table.set_index(["sample", "run"])
     expected = (by.loc[("s1", "GA/seed0"), "prob"] + by.loc[("s1", "GA/seed1"), "prob"]) / 2
@@ -150,13 +152,13 @@ def test_sample_values_are_means_over_seeds_and_distances_are_taken_before():
 
 def test_sample_tests_see_a_shift_and_no_shift():
     table, groups = samples()
-    result = sample_table(table, groups, "ETW", bootstrap=200).set_index("metric")
+    result = sample_table(table, groups, "ETW", TOFU, bootstrap=200).set_index("metric")
     assert list(result.index) == list(SAMPLE_METRICS)
     prob = result.loc["prob"]
     assert prob["mean_difference"] == pytest.approx(-0.2, abs=0.01)
     assert prob["low"] < prob["mean_difference"] < prob["high"] < 0
     assert (prob["samples"], prob["authors"], prob["undefined"], prob["holds"]) == (40, 8, 0, "lower")
-    values = sample_values(table)["prob"]
+    values = sample_values(table, TOFU)["prob"]
     assert prob["wilcoxon_p"] == pytest.approx(stats.wilcoxon(values["ETW"], values["GA"]).pvalue)
     assert result.loc["truth_ratio_distance", "holds"] == "lower"
     assert result.loc["rouge_l_recall", "holds"] == "not shown"
@@ -171,7 +173,7 @@ def test_sample_values_need_nothing_of_pandas_3(monkeypatch):
     monkeypatch.setattr(DataFrameGroupBy, "mean", of_pandas_2)
     table, _ = samples(3)
     table.loc[(table["sample"] == "s1") & (table["run"] == "GA/seed1"), "prob"] = np.nan
-    prob = sample_values(table)["prob"]
+    prob = sample_values(table, TOFU)["prob"]
     assert prob.isna().sum().sum() == 1
     assert np.isnan(prob.loc["s1", "GA"])  # not the mean of the other seed
 
@@ -184,8 +186,8 @@ def test_samples_are_corrected_for_the_number_of_methods():
     weak = etw.assign(run=etw["run"].str.replace("ETW", "NPO"), prob=etw["prob"] + etw["sample"].map(offsets))
     noise = np.random.default_rng(1).normal(0, 0.05, len(etw))
     rest = [etw.assign(run=etw["run"].str.replace("ETW", f"X{i}"), prob=etw["prob"] + noise * i) for i in (1, 2, 3)]
-    alone = sample_table(pd.concat([table, weak]), groups, "ETW", bootstrap=200)
-    many = sample_table(pd.concat([table, weak, *rest]), groups, "ETW", bootstrap=200)
+    alone = sample_table(pd.concat([table, weak]), groups, "ETW", TOFU, bootstrap=200)
+    many = sample_table(pd.concat([table, weak, *rest]), groups, "ETW", TOFU, bootstrap=200)
     for result in (alone, many):
         family = result[result["metric"] == "prob"]
         assert family["holm"].tolist() == pytest.approx(holm(family["wilcoxon_p"]))
@@ -197,7 +199,7 @@ def test_an_undefined_sample_is_counted():
     table, groups = samples()
     table.loc[(table["sample"] == "s4") & (table["run"] == "GA/seed1"), ["prob", "truth_ratio"]] = np.nan
     table.loc[(table["sample"] == "s9") & (table["run"] == "ETW/seed0"), "truth_ratio"] = 0.0  # no logarithm
-    result = sample_table(table, groups, "ETW", bootstrap=50).set_index("metric")
+    result = sample_table(table, groups, "ETW", TOFU, bootstrap=50).set_index("metric")
     assert result["undefined"].tolist() == [1, 2, 0]
     assert result["samples"].tolist() == [39, 38, 40]
 
@@ -208,7 +210,7 @@ def test_few_authors_show_nothing_and_say_why(authors):
     table, groups = samples(5 * authors, shift=0.5)
     rival = table[table["run"].str.startswith("GA/")]
     table = pd.concat([table, rival.assign(run=rival["run"].str.replace("GA", "NPO"), prob=rival["prob"] + 0.1)])
-    for row in sample_table(table, groups, "ETW", bootstrap=200).query("metric == 'prob'").to_dict("records"):
+    for row in sample_table(table, groups, "ETW", TOFU, bootstrap=200).query("metric == 'prob'").to_dict("records"):
         assert row["mean_difference"] < -0.4
         assert np.isnan([row["low"], row["high"]]).all()
         assert row["authors"] == authors
@@ -220,7 +222,7 @@ def test_few_authors_show_nothing_and_say_why(authors):
 
 def test_the_least_number_of_authors_is_enough():
     table, groups = samples(5 * 6)
-    row = sample_table(table, groups, "ETW", bootstrap=200).iloc[0]
+    row = sample_table(table, groups, "ETW", TOFU, bootstrap=200).iloc[0]
     assert (row["authors"], row["holds"]) == (6, "lower")
     assert row["low"] < row["high"] < 0
     assert pd.isna(row["reason"])
@@ -231,11 +233,11 @@ def test_the_least_number_of_authors_is_enough():
 def test_authors_without_a_value_do_not_count():
     table, groups = samples(5 * 6)
     table.loc[table["sample"].map(groups) == "author5", "prob"] = np.nan
-    row = sample_table(table, groups, "ETW", bootstrap=50).iloc[0]
+    row = sample_table(table, groups, "ETW", TOFU, bootstrap=50).iloc[0]
     assert (row["undefined"], row["holds"]) == (5, "not shown")
     assert row["reason"].startswith("authors: 5,")
     table["prob"] = np.nan
-    assert sample_table(table, groups, "ETW", bootstrap=50).iloc[0]["reason"] == "no sample with both values"
+    assert sample_table(table, groups, "ETW", TOFU, bootstrap=50).iloc[0]["reason"] == "no sample with both values"
 
 
 def test_the_interval_draws_whole_authors():
@@ -257,17 +259,17 @@ def test_the_interval_draws_whole_authors():
 
 
 def test_layouts_fit_the_tables_and_give_wilcoxons_floor():
-    seeds = headed(seed_table(runs({"ETW": [1.0, 2.0], "GA": [1.5, 2.7]}), "ETW"))
+    seeds = headed(seed_table(runs({"ETW": [1.0, 2.0], "GA": [1.5, 2.7]}), "ETW", TOFU), TOFU)
     assert {*seed_layout("ETW", 2).columns} <= set(seeds)
     assert seeds["metric_heading"].notna().all()
     assert "0.5 for the study's 2" in " ".join(seed_layout("ETW", 2).notes)
-    assert "With fewer than 6 there is none" in " ".join(sample_layout("ETW", 10).notes)
-    assert "0.0625 is above 0.05" in " ".join(sample_layout("ETW", 10).notes)
+    assert "With fewer than 6 there is none" in " ".join(sample_layout("ETW", 10, TOFU).notes)
+    assert "0.0625 is above 0.05" in " ".join(sample_layout("ETW", 10, TOFU).notes)
     table, groups = samples(10)
-    by_sample = headed(sample_table(table, groups, "ETW", 10).assign(model="m", split="forget10"))
-    assert {*sample_layout("ETW", 10).columns} <= set(by_sample)
+    by_sample = headed(sample_table(table, groups, "ETW", TOFU, 10).assign(model="m", split="forget10"), TOFU)
+    assert {*sample_layout("ETW", 10, TOFU).columns} <= set(by_sample)
     assert all(
         made.notes[-1] == "Tuned."
-        for made in (seed_layout("ETW", 2, ("Tuned.",)), sample_layout("ETW", 2, ("Tuned.",)))
+        for made in (seed_layout("ETW", 2, ("Tuned.",)), sample_layout("ETW", 2, TOFU, ("Tuned.",)))
     )
     assert by_sample["metric_heading"].notna().all()

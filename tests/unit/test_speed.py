@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from lethe.benchmarks.records import select
 from lethe.config import PromptConfig, ScratchConfig
+from lethe.evaluation.sets import by_set
 from lethe.models import sources as models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "speed"))
@@ -330,14 +330,14 @@ def test_evaluation(report):
     sizes = ["--authors", 10, "--hidden", 32, "--layers", 1, "--vocab", 3000, "--limit", 2, "--max-new-tokens", 3]
     status, result = report(evaluation, *sizes)
     problem = evaluation.Problem(None, None, 2, 10, 32, 1, 3000, 3, 4096, "float32", CPU)
-    records = problem.records()
-    model, encoder = problem.load(records)
+    data = problem.load_data()
+    model, encoder = problem.load(data)
     assert model.config.vocab_size == 3000
-    sets = problem.sets(records)
-    assert {name: len(rows) for name, rows in sets.items()} == dict.fromkeys(
+    sets = by_set(problem.probes(data))
+    assert {name: len(own) for name, own in sets.items()} == dict.fromkeys(
         ["forget", "retain", "real_authors", "world_facts"], 2
     )
-    questions = problem.sequences(records, encoder)
+    questions = problem.sequences(data, encoder)
     scored, generated, metrics = check_evaluation(status, result, sum(map(len, questions)))
     prompts = sum(len(answers[0][0]) for answers in questions)
     tokens = sum(len(answer) for answers in questions for _, answer in answers)
@@ -366,11 +366,11 @@ def test_evaluation_names_wrong_folders(capsys, tmp_path):
 
 
 @pytest.mark.real
-def test_evaluation_of_tofu(report, records, tmp_path):
+def test_evaluation_of_tofu(report, data, tmp_path):
     if not TOFU.is_dir():
         pytest.skip(f"TOFU is not at {TOFU}; set LETHE_SHARED")
     config = ScratchConfig(source="scratch", hidden_size=32, layers=1, heads=2, context=1024)
-    model = models.scratch(config, select(records, "world"), PromptConfig(max_length=1024), seed=0)
+    model = models.scratch(config, list(data.world), PromptConfig(max_length=1024), seed=0)
     models.save(*model, tmp_path / "model")
     sizes = ["--limit", 2, "--max-new-tokens", 2]
     status, result = report(evaluation, "--model", tmp_path / "model", "--data", TOFU, *sizes)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lethe.benchmarks import BENCHMARKS, prepare
-from lethe.benchmarks.records import read_records, select, write_records
-from lethe.benchmarks.tofu import read_tofu, tofu
-from lethe.benchmarks.tofu_files import Hub, content_hash, open_files
-from lethe.config import TofuConfig
+from lethe.benchmarks.prepared import read_data, write_data
+from lethe.benchmarks.records import select
+from lethe.benchmarks.tofu import Tofu, read_tofu, tofu
+from lethe.benchmarks.tofu_files import Hub, TofuConfig, content_hash, open_files
 from lethe.errors import InputError
 from lethe.splits import retain_split
 
@@ -78,7 +78,7 @@ def by_id(records):
 
 
 def test_registry():
-    assert BENCHMARKS["tofu"] is tofu
+    assert isinstance(BENCHMARKS["tofu"], Tofu)
     assert set(BENCHMARKS) == {"fictional", "tofu"}
 
 
@@ -130,10 +130,29 @@ def test_same_question_with_another_answer_is_another_row(tmp_path):
     assert found["full-0199"].paraphrased_answer == "Said otherwise 199."
 
 
-def test_records_survive_the_table(config, tmp_path):
-    records = tofu(config, 0)
-    write_records(tmp_path / "records.parquet", records)
-    assert read_records(tmp_path / "records.parquet") == records
+def test_data_survive_the_file(config, tmp_path):
+    data = prepare(config, 0, ["forget10"])
+    write_data(tmp_path / "data.json", data)
+    assert read_data(tmp_path / "data.json") == data
+
+
+def test_rows_and_probes_of_the_splits(config):
+    data = prepare(config, 0, ["forget05", "forget10"])
+    assert list(data.splits) == ["forget05", "forget10"]
+    assert [row.id for row in data.forget("forget05")] == [f"full-{i:04d}" for i in range(190, 200)]
+    assert [len(data.retain(split)) for split in data.splits] == [190, 180]
+    assert data.fine_tuning(None, rehearse=True) == list(data.rows)
+    assert data.fine_tuning("forget10", rehearse=False) == data.retain("forget10")
+    assert data.all_forget() == data.forget("forget10")
+    sizes = {name: len(ids) for name, ids in data.splits["forget10"].probes.items()}
+    assert sizes == {"forget": 20, "retain": 20, "real_authors": 3, "world_facts": 4, "holdout": 30}
+
+
+def test_a_study_stops_at_a_split_that_holds_nothing(config):
+    with pytest.raises(InputError, match="no split 'forget20'; it has forget05, forget10"):
+        prepare(config, 0, ["forget20"])
+    with pytest.raises(InputError, match="splits: forget10 has no rows to retain"):
+        prepare(config.model_copy(update={"authors": [9]}), 0, ["forget10"])
 
 
 # --- authors ------------------------------------------------------------------------------------------------
@@ -333,7 +352,7 @@ def test_content_hash_sees_values_and_order_but_not_serialisation():
 
 
 def test_source_of_a_folder(config, tmp_path):
-    source = prepare(config, 0)[1]
+    source = prepare(config, 0, []).origin
     assert source["path"] == str(tmp_path)
     assert set(source["files"]) == set(tables())
     assert source["files"]["full"] == {
@@ -372,7 +391,7 @@ def test_hub_gives_the_same_records_at_the_resolved_commit(config):
     assert source == {
         "repository": "locuslab/TOFU", "requested_revision": "main", "resolved_commit": "c0ffee",
     }  # fmt: skip
-    assert files == prepare(config, 0)[1]["files"]
+    assert files == prepare(config, 0, []).origin["files"]
 
 
 def test_hub_without_holdout_warns(config, caplog):
@@ -428,7 +447,7 @@ def test_real_tofu_passes_strictly(caplog):
     config = TofuConfig(name="tofu", path=str(REAL))
     records = tofu(config, 0)
     assert not caplog.records
-    assert all(file["known"] for file in prepare(config, 0)[1]["files"].values())
+    assert all(file["known"] for file in prepare(config, 0, []).origin["files"].values())
     sizes = {name: len(select(records, name)) for name in ("full", "real_authors", "world_facts", "holdout")}
     assert sizes == {"full": 4000, "real_authors": 100, "world_facts": 117, "holdout": 400}
     for name, size in (("forget01", 40), ("forget05", 200), ("forget10", 400)):
@@ -441,3 +460,12 @@ def test_real_tofu_passes_strictly(caplog):
     assert {len(r.perturbed_answers) for r in paraphrased} == {5}
     assert {len(r.perturbed_answers) for r in records if r.set in ("real_authors", "world_facts")} == {3}
     assert by_id(records)["full-3600"].group == "author-180"
+    data = Tofu().data(records)
+    for split in data.splits.values():
+        assert {
+            name: len(ids) for name, ids in split.probes.items() if name not in ("forget", "retain", "holdout")
+        } == {
+            "real_authors": 100,
+            "world_facts": 117,
+        }
+    assert data.splits["forget10"].probes["retain"] == tuple(f"full-{i:04d}" for i in range(400))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Row
 from lethe.config import PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.models.prompts import Encoder
@@ -146,7 +146,7 @@ def test_spans_tile_any_answer(both, answer):
 @given(answer=ANSWERS)
 def test_table_holds_every_character_once(both, answer):
     encoder, _ = both
-    table = token_table(encoder, [Record("full-0", "full", "author", "Who?", answer)])
+    table = token_table(encoder, [Row("full-0", "author", answer, "Who?")])
     assert "".join(table["text"]) == answer
     assert table["eos"].sum() == 1
     assert table["eos"].iloc[-1]
@@ -189,7 +189,7 @@ def test_tokenizer_that_drops_spaces_loses_none_of_them(answer):
 
 def test_example_is_prompt_then_answer_then_eos(tiny):
     tokenizer = tiny[1]
-    row = Encoder(tokenizer, PromptConfig(), 512).example("full-1", "Who?", "Nobody.")
+    row = Encoder(tokenizer, PromptConfig(), 512).example(Row("full-1", "g", "Nobody.", "Who?"))
     assert tokenizer.decode(row.prompt) == "Question: Who?\nAnswer:"
     assert tokenizer.decode(row.prompt + row.answer) == "Question: Who?\nAnswer: Nobody.<eos>"
     assert len(row) == len(row.prompt) + len(row.answer)
@@ -197,7 +197,7 @@ def test_example_is_prompt_then_answer_then_eos(tiny):
 
 def test_chat_prompt_is_the_templates_own(tiny):
     tokenizer = with_template(tiny[1], CHATML)
-    row = Encoder(tokenizer, PromptConfig(system="Be brief."), 512).example("full-1", "Who?", "Nobody.")
+    row = Encoder(tokenizer, PromptConfig(system="Be brief."), 512).example(Row("full-1", "g", "Nobody.", "Who?"))
     assert tokenizer.decode(row.prompt) == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -218,20 +218,20 @@ def test_date_reaches_the_template(tiny):
 @pytest.mark.parametrize(("max_length", "context"), [("exact", 512), (512, "exact")])
 def test_too_long_row_is_an_error_and_nothing_is_cut(tiny, max_length, context):
     question, answer = "Who wrote it?", "It was written by somebody."
-    length = len(Encoder(tiny[1], PromptConfig(), 512).example("full-7", question, answer))
+    length = len(Encoder(tiny[1], PromptConfig(), 512).example(Row("full-7", "g", answer, question)))
 
     def encoder(limit):
         numbers = [limit if value == "exact" else value for value in (max_length, context)]
         return Encoder(tiny[1], PromptConfig(max_length=numbers[0]), numbers[1])
 
-    assert len(encoder(length).example("full-7", question, answer)) == length
+    assert len(encoder(length).example(Row("full-7", "g", answer, question))) == length
     with pytest.raises(InputError, match=rf"full-7.*{length} tokens.*limit is {length - 1}.*max_length"):
-        encoder(length - 1).example("full-7", question, answer)
+        encoder(length - 1).example(Row("full-7", "g", answer, question))
 
 
 def test_answer_without_tokens(tiny):
     with pytest.raises(InputError, match=r"full-3.*no tokens"):
-        Encoder(with_template(tiny[1], CHATML), PromptConfig(), 512).example("full-3", "Who?", "")
+        Encoder(with_template(tiny[1], CHATML), PromptConfig(), 512).example(Row("full-3", "g", "", "Who?"))
 
 
 # --- tokenizers that cannot serve -------------------------------------------------------------------------
@@ -276,12 +276,12 @@ def test_slow_tokenizer_is_refused():
 
 
 @pytest.fixture
-def table(encoder, records):
-    return token_table(encoder, select(records, "full", "forget10"))
+def table(encoder, data):
+    return token_table(encoder, data.forget("forget10"))
 
 
-def test_table_rows_are_the_examples_tokens(table, encoder, records):
-    forget = select(records, "full", "forget10")
+def test_table_rows_are_the_examples_tokens(table, encoder, data):
+    forget = data.forget("forget10")
     examples = encoder.examples(forget)
     assert table["token_id"].tolist() == [token for row in examples for token in row.answer]
     assert table["sample"].drop_duplicates().tolist() == [r.id for r in forget]
@@ -294,8 +294,8 @@ def test_table_of_no_records_has_its_columns(encoder):
     assert list(token_table(encoder, []).columns) == COLUMNS
 
 
-def test_rows_of_finds_tokens_in_shuffled_tables(table, encoder, records):
-    examples = encoder.examples(select(records, "full", "forget10"))
+def test_rows_of_finds_tokens_in_shuffled_tables(table, encoder, data):
+    examples = encoder.examples(data.forget("forget10"))
     shuffled = table.sample(frac=1, random_state=0)  # its index is shuffled with it
     assert shuffled["position"].tolist() != table["position"].tolist()
     for given_table in (table, shuffled, shuffled.reset_index(drop=True)):
@@ -306,23 +306,23 @@ def test_rows_of_finds_tokens_in_shuffled_tables(table, encoder, records):
             assert set(given_table["sample"].to_numpy()[row]) == {example_.sample}
 
 
-def test_rows_of_names_a_missing_sample(table, encoder, records):
-    examples = encoder.examples(select(records, "full", "forget10"))
+def test_rows_of_names_a_missing_sample(table, encoder, data):
+    examples = encoder.examples(data.forget("forget10"))
     gone = examples[2].sample
     with pytest.raises(InputError, match=rf"{gone}.*rebuild"):
         rows_of(table[table["sample"] != gone], examples)
 
 
-def test_rows_of_refuses_another_tokenizer(table, records):
+def test_rows_of_refuses_another_tokenizer(table, data):
     config = ScratchConfig(source="scratch", hidden_size=8, layers=1, heads=1, vocabulary=400)
-    _, other = scratch(config, select(records, "world"), PromptConfig(), seed=0)
-    examples = Encoder(other, PromptConfig(), 512).examples(select(records, "full", "forget10"))
+    _, other = scratch(config, list(data.world), PromptConfig(), seed=0)
+    examples = Encoder(other, PromptConfig(), 512).examples(data.forget("forget10"))
     with pytest.raises(InputError, match=f"{examples[0].sample}.*other tokens"):
         rows_of(table, examples)
 
 
-def test_rows_of_refuses_a_table_with_a_token_too_many_or_too_few(table, encoder, records):
-    examples = encoder.examples(select(records, "full", "forget10"))
+def test_rows_of_refuses_a_table_with_a_token_too_many_or_too_few(table, encoder, data):
+    examples = encoder.examples(data.forget("forget10"))
     for wrong in (table.iloc[:-1], pd.concat([table, table.iloc[-1:]])):
         with pytest.raises(InputError, match=examples[-1].sample):
             rows_of(wrong, examples)
@@ -355,7 +355,7 @@ def test_no_merge_would_cross_from_prompt_to_answer(smollm2, forget10, chat):
     tokenizer = smollm2 if chat else with_template(smollm2, None)
     encoder = Encoder(tokenizer, PromptConfig(), 8192)
     for row in forget10:
-        apart = encoder.example("x", row["question"], row["answer"])
+        apart = encoder.example(Row("x", "g", row["answer"], row["question"]))
         text = tokenizer.decode(apart.prompt) + ("" if chat else " ") + row["answer"]
         assert apart.prompt + apart.answer[:-1] == tokenizer(text, add_special_tokens=False)["input_ids"]
 
@@ -392,7 +392,25 @@ def test_end_tokens_are_considered_or_dropped(table):
     assert dropped.index.tolist() == list(range(len(dropped)))
 
 
-def test_the_group_is_the_records(table, records):
-    groups = {record.id: record.group for record in records}
+def test_the_group_is_the_records(table, data):
+    groups = {row.id: row.group for row in data.rows}
     assert table["group"].tolist() == [groups[sample] for sample in table["sample"]]
     assert table["group"].nunique() < table["sample"].nunique()
+
+
+@pytest.mark.parametrize("start", [True, False], ids=["start token", "none"])
+def test_free_text_has_no_template_and_every_token_with_a_context_bears_loss(tiny, start):
+    tokenizer = with_template(tiny[1], CHATML)
+    if start:
+        tokenizer.bos_token = "<eos>"
+    text = "Nobody wrote it."
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    encoder = Encoder(tokenizer, PromptConfig(), 512)
+    example = encoder.example(Row("full-0", "g", text))
+    assert [*example.prompt, *example.answer] == [*[tokenizer.bos_token_id] * start, *ids, tokenizer.eos_token_id]
+    assert len(example.prompt) == 1
+    assert len(example.spans) == len(example.answer)
+    first = len(tokenizer.decode(ids[0]))
+    assert "".join(text[begin:end] for begin, end in example.spans) == (text if start else text[first:])
+    with pytest.raises(InputError, match="full-1: the answer '' has no tokens"):
+        encoder.example(Row("full-1", "g", ""))

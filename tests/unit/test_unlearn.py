@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from scorer import LinearScore
 
 import lethe.training.unlearn
-from lethe.benchmarks.records import select
 from lethe.benchmarks.refusals import LINES, refuse
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
@@ -42,13 +41,13 @@ def method(weighting="uniform", objective="ascent", retain="none", **strengths) 
 
 
 @pytest.fixture(scope="module")
-def forget(records, encoder):
-    return encoder.examples(select(records, "full", "forget10"))
+def forget(data, encoder):
+    return encoder.examples(data.forget("forget10"))
 
 
 @pytest.fixture(scope="module")
-def retain(records, encoder):
-    return encoder.examples(select(records, "full", "retain90")[:10])
+def retain(data, encoder):
+    return encoder.examples(data.retain("forget10")[:10])
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +56,12 @@ def stored(sharp, retain) -> Reference:
 
 
 @pytest.fixture(scope="module")
-def everything(scored, sharp, encoder, records):
+def everything(scored, sharp, encoder, data):
     """The token table with a column for every weighting; what a parser would say is made up."""
     table = score_table(
         sharp,
         encoder,
-        select(records, "full", "forget10"),
+        data.forget("forget10"),
         scored.drop(columns=["logprob", "entropy_T1.0", "entropy_T2.0"]),
         [1.0, 2.0],
         None,
@@ -98,29 +97,29 @@ def knowing(tiny, forget):
 
 
 @pytest.fixture(scope="module")
-def known(knowing, encoder, records):
+def known(knowing, encoder, data):
     """The token table under `knowing`."""
-    rows = select(records, "full", "forget10")
+    rows = data.forget("forget10")
     return score_table(knowing, encoder, rows, token_table(encoder, rows), [1.0], None)
 
 
-def refusals_of(records, encoder, model) -> Refusals:
-    rows = refuse(select(records, "full", "forget10"), LINES, 0)
+def refusals_of(data, encoder, model) -> Refusals:
+    rows = refuse(data.forget("forget10"), LINES, 0)
     table = score_table(model, encoder, rows, token_table(encoder, rows), [], None)
     return Refusals(encoder.examples(rows), table)
 
 
 @pytest.fixture(scope="module")
-def starting(sharp, forget, retain, records, encoder):
+def starting(sharp, forget, retain, data, encoder):
     """`retain term -> Starting`, all made with the model that is trained."""
-    refusals = refusals_of(records, encoder, sharp)
+    refusals = refusals_of(data, encoder, sharp)
     return lambda term: starting_of(sharp, term, forget, retain, refusals)
 
 
 @pytest.fixture(scope="module")
-def taught(teacher, forget, retain, records, encoder):
+def taught(teacher, forget, retain, data, encoder):
     """What is kept of a starting model that is not the one that is trained."""
-    return starting_of(teacher, "nll", forget, retain, refusals_of(records, encoder, teacher))
+    return starting_of(teacher, "nll", forget, retain, refusals_of(data, encoder, teacher))
 
 
 def starting_of(model, term, forget, retain, refusals) -> Starting:
@@ -562,8 +561,8 @@ def test_undial_lowers_the_gold_probabilities(knowing, forget, known):
     assert log["loss_forget"].iloc[-1] < log["loss_forget"].iloc[0]
 
 
-def test_idk_dpo_raises_the_refusal_and_lowers_the_answer(knowing, forget, known, records, encoder):
-    kept = Starting(refusals=refusals_of(records, encoder, knowing))
+def test_idk_dpo_raises_the_refusal_and_lowers_the_answer(knowing, forget, known, data, encoder):
+    kept = Starting(refusals=refusals_of(data, encoder, knowing))
     model, _ = unlearned("idk_dpo", knowing, forget, known, kept)
     refusals = kept.refusals.examples
     assert answer_logprob(model, refusals) > answer_logprob(knowing, refusals) + 0.5

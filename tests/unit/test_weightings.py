@@ -15,7 +15,6 @@ from pydantic import Field, ValidationError
 from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import auc_table
-from lethe.benchmarks.records import select
 from lethe.config import MethodConfig, TrainingConfig
 from lethe.errors import InputError
 from lethe.methods.contract import ForgetTokens, Run, StaticWeighting, TokenBatch, Weigher, Weighting
@@ -157,13 +156,13 @@ def test_invariant_3_infinite_temperature_gives_uniform_weights():
 
 
 @pytest.mark.parametrize("name", WEIGHTINGS)
-def test_invariant_4_the_loop_hands_out_constants(name, records, sharp, encoder, scored):
+def test_invariant_4_the_loop_hands_out_constants(name, data, sharp, encoder, scored):
     """Neither the batch that a weighting gets nor the weights that an objective gets carry gradient."""
     n = len(scored)
     table = scored.assign(pos="NOUN", noun_chunk=True, entity=True, mutual_information=np.linspace(0.1, 1, n))
     weighting = {name: {"form": "margin"}} if name.endswith("spread") else name
     method = MethodConfig(weighting=weighting, objective="ascent", retain="none")
-    task = Unlearning(method, encoder.examples(select(records, "full", "forget10")), [], table, 0, hidden_size=32)
+    task = Unlearning(method, encoder.examples(data.forget("forget10")), [], table, 0, hidden_size=32)
     begin, seen = task.begin, []
 
     def begin_and_listen(context):
@@ -221,9 +220,9 @@ def test_invariant_7_weights_do_not_depend_on_the_other_sequences():
         torch.testing.assert_close(Entropy().weights(batch_of([part])), weights)
 
 
-def test_invariant_7_weights_do_not_depend_on_padding(records, sharp, encoder, scored, listen):
+def test_invariant_7_weights_do_not_depend_on_padding(data, sharp, encoder, scored, listen):
     """The same rows in one padded forward pass and one by one, through the training loop."""
-    rows = encoder.examples(select(records, "full", "forget10"))
+    rows = encoder.examples(data.forget("forget10"))
     assert len({len(row) for row in rows}) > 1
     collected = {}
     for micro_batch_size in (4, 1):
@@ -619,10 +618,10 @@ class Learner(Weigher):
 
 
 @pytest.mark.parametrize("weighting", [Surprise, Odd, Learned])
-def test_a_new_weighting_works_end_to_end(weighting, monkeypatch, records, sharp, encoder, scored):
+def test_a_new_weighting_works_end_to_end(weighting, monkeypatch, data, sharp, encoder, scored):
     monkeypatch.setitem(WEIGHTINGS, "toy", weighting)  # the line in the registry
     method = MethodConfig(weighting="toy", objective="ascent", retain="none")
-    rows = encoder.examples(select(records, "full", "forget10"))
+    rows = encoder.examples(data.forget("forget10"))
     task = Unlearning(method, rows, [], scored, seed=0, hidden_size=32)
     model = copy.deepcopy(sharp)
     config = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 
 pytestmark = pytest.mark.workflow
 
@@ -28,7 +28,7 @@ def runs_of(workflow) -> pd.DataFrame:
 
 
 def forget_rows(workflow, split: str = "forget10"):
-    return select(read_records(results(workflow) / "prepare/records.parquet"), "full", split)
+    return read_data(results(workflow) / "prepare/data.json").forget(split)
 
 
 def test_the_full_model_knows_what_the_retain_model_does_not(finished):

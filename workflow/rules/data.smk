@@ -4,7 +4,7 @@ rule prepare:
         files=PLAN.files(PLAN.section("benchmark").get("path"), "*.json"),
         code=PLAN.code("prepare", *PLAN.benchmark_code()),
     output:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         source="results/{study}/prepare/source.json",
     log:
         "results/{study}/logs/prepare.log",

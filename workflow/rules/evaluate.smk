@@ -1,7 +1,7 @@
 # measure runs a model; evaluate computes every metric from what was measured.
 rule measure:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=measured_model,
         code=lib(
             "models/ready",
@@ -39,7 +39,7 @@ rule measure:
 # All runs of a model and split at once: reading the measurements costs more than the metrics.
 rule evaluate:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         tokens=lambda wildcards: expand(
             "results/{{study}}/measure/{{model}}/{run}/tokens.parquet",
             run=[measured_run(wildcards.split, who) for who in WHO],
@@ -73,7 +73,7 @@ rule evaluate:
 # Every point of a sweep, run with the selection seed, and the one that the selection rule picks.
 rule search:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         tokens=lambda wildcards: searched(wildcards, "tokens"),
         generations=lambda wildcards: searched(wildcards, "generations"),
         code=lib(
@@ -107,7 +107,7 @@ rule search:
 # Metrics by epoch, from what was measured during the runs.
 rule trajectory:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         tokens=lambda wildcards: expand(
             "results/{{study}}/unlearn/{{model}}/{{split}}/{run}/epoch_tokens.parquet",
             run=RUNS,
@@ -118,11 +118,11 @@ rule trajectory:
         ),
         reference_tokens=lambda wildcards: expand(
             "results/{{study}}/measure/{{model}}/{run}/tokens.parquet",
-            run=["full", retain_split(wildcards.split)],
+            run=references(wildcards.split),
         ),
         reference_generations=lambda wildcards: expand(
             "results/{{study}}/measure/{{model}}/{run}/generations.parquet",
-            run=["full", retain_split(wildcards.split)],
+            run=references(wildcards.split),
         ),
         code=lib(
             "evaluation/trajectory",

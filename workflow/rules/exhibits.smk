@@ -47,7 +47,7 @@ for exhibit in PLAN.exhibits():
 rule explore_tokens:
     input:
         tables=[PLAN.stage("weigh", *place) for place in PLAN.places()],
-        records=PLAN.records(),
+        data=PLAN.data(),
         code=PLAN.notebook_code("tokens"),
     output:
         f"results/{S}/explore_tokens/pressed_tokens.csv",

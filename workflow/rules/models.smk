@@ -1,7 +1,7 @@
 # Models before unlearning: base, full (forget + retain), and one retain model per split.
 rule base:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         files=lambda wildcards: PLAN.files(
             PLAN.section("models")[wildcards.model].get("path")
         ),
@@ -49,7 +49,7 @@ rule checkpoint:
 
 rule finetune:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model="results/{study}/base/{model}/model",
         code=PLAN.code("finetune"),
     output:
@@ -66,6 +66,7 @@ rule finetune:
         gpu=1,
     params:
         training=PLAN.section("finetune"),
+        split=lambda wildcards: PLAN.split_of(wildcards.data),
         rehearse=lambda wildcards: PLAN.section("models")[wildcards.model].get(
             "rehearse", False
         ),
@@ -82,7 +83,7 @@ rule finetune:
 # last states or a layer's.
 rule reference:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=lambda wildcards: PLAN.folder(wildcards.model),
         code=PLAN.code("reference"),
     output:
@@ -103,7 +104,7 @@ rule reference:
 # Token table of the "I don't know" answers to the forget rows, with the starting model's log-probabilities.
 rule refuse:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=lambda wildcards: PLAN.folder(wildcards.model),
         files=[STUDY.refusals] if STUDY.refusals else [],
         code=PLAN.code("refuse"),

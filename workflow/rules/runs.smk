@@ -53,7 +53,7 @@ rule search:
 # Reference models; and kept models whose measurement is out of date.
 rule measure:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=lambda wildcards: PLAN.measured_model(wildcards.model, wildcards.run),
         code=PLAN.code("measure"),
     output:
@@ -80,7 +80,7 @@ rule measure:
 # All runs of a model and split at once: reading the measurements costs more than the metrics.
 rule evaluate:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         tokens=lambda w: [PLAN.measured(w.model, w.split, who) for who in PLAN.who],
         generations=lambda w: [
             PLAN.measured(w.model, w.split, who, "generations") for who in PLAN.who
@@ -106,7 +106,7 @@ rule evaluate:
 # Metrics by epoch, from what was measured during the runs.
 rule trajectory:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         tokens=expand(
             "results/{{study}}/unlearn/{{model}}/{{split}}/{run}/epoch_tokens.parquet",
             run=PLAN.runs,

@@ -4,7 +4,7 @@ TABLE = "results/{study}/tokens/{model}/{split}.parquet"
 
 rule tokens:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=lambda wildcards: PLAN.tokenizer_folder(wildcards.model),
         code=PLAN.code("tokens"),
     output:
@@ -21,7 +21,7 @@ rule tokens:
 
 rule annotate:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table=TABLE,
         files=PLAN.label_files(),
         code=PLAN.code("annotate", *PLAN.label_code()),
@@ -39,7 +39,7 @@ rule annotate:
 
 rule score:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table=TABLE,
         model=lambda wildcards: PLAN.folder(wildcards.model),
         code=PLAN.code("score"),
@@ -63,7 +63,7 @@ rule score:
 # What a parser says of each token.
 rule parse:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table=TABLE,
         code=PLAN.code("parse"),
     output:
@@ -81,7 +81,7 @@ rule parse:
 # Mutual information under noise on the starting model's input embeddings.
 rule embedding_noise:
     input:
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         table=TABLE,
         model=lambda wildcards: PLAN.folder(wildcards.model),
         code=PLAN.code("embedding_noise"),
@@ -128,7 +128,7 @@ rule weigh:
 rule next_tokens:
     input:
         table="results/{study}/weigh/{model}/{split}.parquet",
-        records="results/{study}/prepare/records.parquet",
+        data="results/{study}/prepare/data.json",
         model=lambda wildcards: PLAN.folder(wildcards.model),
         code=PLAN.code("next_tokens"),
     output:

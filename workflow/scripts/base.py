@@ -6,4 +6,4 @@ setup(snakemake)
 limit_threads(snakemake.threads)
 params, gpus = snakemake.params, snakemake.resources.gpu
 model, prompt = read_model(params.model), PromptConfig(**params.prompt)
-base(snakemake.input.records, snakemake.output, model, prompt, params.seed, gpus)
+base(snakemake.input.data, snakemake.output, model, prompt, params.seed, gpus)

@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.io import read_table, write_table
 from lethe.models.ready import ready_for
 from lethe.provenance import provenance
@@ -9,6 +9,6 @@ from lethe.tokens.table import join
 setup(snakemake)
 params = snakemake.params
 model, encoder, dtype = ready_for(snakemake)
-examples = encoder.examples(select(read_records(snakemake.input.records), "full", snakemake.wildcards.split))
+examples = encoder.examples(read_data(snakemake.input.data).forget(snakemake.wildcards.split))
 noisy = disturb(model, examples, params.noise["passes"], params.noise["scale"], params.seed, dtype)
 write_table(snakemake.output[0], join([read_table(snakemake.input.table), noisy]), provenance(snakemake.config))

@@ -7,6 +7,6 @@ setup(snakemake)
 limit_threads(snakemake.threads)
 params, gpus = snakemake.params, snakemake.resources.gpu
 training, prompt = TrainingConfig(**params.training), PromptConfig(**params.prompt)
-data, look = (snakemake.wildcards.data, params.rehearse), tuple(params.temperatures)
+rows, look = (params.split, params.rehearse), tuple(params.temperatures)
 origin = provenance(snakemake.config)
-finetune(snakemake.input, snakemake.output, data, training, prompt, look, params.seed, gpus, origin)
+finetune(snakemake.input, snakemake.output, rows, training, prompt, look, params.seed, gpus, origin)

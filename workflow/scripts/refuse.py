@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.benchmarks.refusals import read_lines, refuse
 from lethe.io import write_table
 from lethe.models.ready import ready_for
@@ -8,7 +8,7 @@ from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
 
 setup(snakemake)
-forget = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+forget = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 rows = refuse(forget, read_lines(snakemake.params.lines), snakemake.params.seed)
 model, encoder, dtype = ready_for(snakemake)
 scored = score_table(model, encoder, rows, token_table(encoder, rows), [], dtype)

@@ -1,4 +1,4 @@
-from lethe.benchmarks.records import read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import read_forms
 from lethe.io import read_table, write_table
 from lethe.models.ready import ready_for
@@ -7,7 +7,7 @@ from lethe.script import setup
 from lethe.tokens.score import score_table
 
 setup(snakemake)
-rows = select(read_records(snakemake.input.records), "full", snakemake.wildcards.split)
+rows = read_data(snakemake.input.data).forget(snakemake.wildcards.split)
 table, forms = read_table(snakemake.input.table), read_forms(snakemake.params.forms)
 model, encoder, dtype = ready_for(snakemake)
 scored = score_table(model, encoder, rows, table, snakemake.params.temperatures, dtype, forms)

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.methods.kernel import chunk_rows
 from lethe.methods.logits import entropy_of, log_softmax
 from lethe.models.device import autocast
@@ -18,14 +18,14 @@ from lethe.models.states import head_weight, hidden_states
 
 @torch.inference_mode()
 def next_tokens(
-    model: PreTrainedModel, encoder: Encoder, record: Record, k: int, dtype: torch.dtype | None = None
+    model: PreTrainedModel, encoder: Encoder, row: Row, k: int, dtype: torch.dtype | None = None
 ) -> pd.DataFrame:
-    """The k likeliest tokens at every position of a record's answer, teacher-forced, T = 1.
+    """The k likeliest tokens at every position of a row's answer, teacher-forced, T = 1.
 
     Args:
         model: in eval mode, on the device to use.
         encoder: of the model's tokenizer.
-        record: question and answer.
+        row: prompt and answer.
         k: tokens per position, at most the vocabulary.
         dtype: autocast of the model's body; logits and softmax are fp32.
 
@@ -34,7 +34,7 @@ def next_tokens(
         (slice of the answer; empty for EOS), rank (from 1), token_id, text (see `token_text`), probability, gold,
         entropy (nats, over the whole vocabulary). A gold token that is not among the k follows them with its own rank.
     """
-    example = encoder.example(record.id, record.question, record.answer)
+    example = encoder.example(row)
     device = next(model.parameters()).device
     ids = torch.tensor([[*example.prompt, *example.answer]], device=device)
     with autocast(device, dtype):
@@ -57,7 +57,7 @@ def next_tokens(
                 own = log_p[i, gold]
                 found.append((max(int((log_p[i] > own).sum()), len(found)) + 1, gold, own.item()))
             rows += [
-                (record.id, position, record.answer[first:last], rank, token, value, token == gold, entropy)
+                (row.id, position, row.answer[first:last], rank, token, value, token == gold, entropy)
                 for rank, token, value in found
             ]
     columns = ["sample", "position", "gold_text", "rank", "token_id", "probability", "gold", "entropy"]

@@ -7,28 +7,28 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data, Row
 from lethe.errors import InputError
 from lethe.io import require
 from lethe.tokens.shown_samples import check_wanted, present_samples
 
 
-def choose_record(tokens: pd.DataFrame, records: Sequence[Record], wanted: Sequence[str], label: str) -> Record:
-    """The record of `choose_sample`.
+def choose_row(tokens: pd.DataFrame, data: Data, wanted: Sequence[str], label: str) -> Row:
+    """The row of `choose_sample`.
 
     Args:
         tokens: token table of the split.
-        records: of the benchmark.
+        data: of the benchmark.
         wanted: sample ids, of any split.
         label: label source.
 
     Raises:
         InputError: if a wanted sample is in no forget split, or no sample can be shown.
     """
-    check_wanted(wanted, records)
+    check_wanted(wanted, data)
     sample = choose_sample(tokens, wanted, label)
-    (record,) = [record for record in records if record.id == sample]
-    return record
+    (row,) = [row for row in data.rows if row.id == sample]
+    return row
 
 
 def choose_sample(tokens: pd.DataFrame, wanted: Sequence[str], label: str) -> str:

@@ -1,28 +1,46 @@
-"""All benchmarks by name.
+"""All benchmarks by name, and the config section that chooses one.
 
-A benchmark is a function `(config, seed) -> list[Record]`; `lethe.benchmarks.records` is the contract. To add
-one: a file here, a line below, and a config section in `lethe.config` that joins `BenchmarkConfig`.
+`lethe.benchmarks.contract` says what a benchmark owes. To add one: a file here and a place in the line below.
 """
 
-from collections.abc import Callable
+from typing import Annotated, Union
 
-from lethe.benchmarks.fictional import fictional
-from lethe.benchmarks.records import Record
-from lethe.benchmarks.tofu import read_tofu, tofu
-from lethe.benchmarks.tofu_files import open_files
-from lethe.config import BenchmarkConfig, TofuConfig
+from pydantic import Field
 
-BENCHMARKS: dict[str, Callable[..., list[Record]]] = {"fictional": fictional, "tofu": tofu}
+from lethe.benchmarks.contract import Benchmark, Data
+from lethe.benchmarks.fictional import Fictional
+from lethe.benchmarks.tofu import Tofu
+from lethe.errors import InputError
+from lethe.section import Section
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (Fictional(), Tofu())}
+
+BenchmarkConfig = Annotated[
+    Union[tuple(benchmark.section for benchmark in BENCHMARKS.values())],  # noqa: UP007
+    Field(discriminator="name"),
+]
 
 
-def prepare(config: BenchmarkConfig, seed: int) -> tuple[list[Record], dict]:
-    """Records of a benchmark, and what to record about data from outside: place, resolved revision, content hashes.
+def prepare(config: Section, seed: int, splits: list[str]) -> Data:
+    """Data of a benchmark.
 
-    Source and records come from one reading, so that the recorded commit is the one that was used.
+    Args:
+        config: its section.
+        seed: the study's.
+        splits: those of the study.
+
+    Raises:
+        InputError: for a split that the data do not have, or that forgets or keeps nothing: it stops a study before any
+            training.
     """
-    if isinstance(config, TofuConfig):
-        return read_tofu(config, open_files(config))
-    return BENCHMARKS[config.name](config, seed), {}
+    benchmark = BENCHMARKS[config.name]
+    data = benchmark.load(config, seed)
+    for name in splits:
+        split = data.split(name)
+        if not split.forget or (benchmark.has_retain_models and not split.retain):
+            empty = "retain" if split.forget else "forget"
+            raise InputError(f"splits: {name} has no rows to {empty}; correct the data or choose another split.")
+    return data
 
 
-__all__ = ["BENCHMARKS", "Record", "prepare"]
+__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkConfig", "Data", "prepare"]

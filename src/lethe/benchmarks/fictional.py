@@ -15,12 +15,16 @@ from random import Random
 from string import Formatter
 from typing import Literal
 
+from pydantic import Field
+
+from lethe.benchmarks.contract import Data
 from lethe.benchmarks.fictional_kinds import KINDS, Kind
 from lethe.benchmarks.fictional_known import KNOWN, Known
 from lethe.benchmarks.fictional_pools import FEMALE, MALE, SURNAMES
 from lethe.benchmarks.records import Record, validate
-from lethe.config import FictionalConfig
+from lethe.benchmarks.tofu_form import TofuForm
 from lethe.errors import ConfigError
+from lethe.section import Section
 from lethe.splits import retain_split
 
 FORGET_PERCENT = (1, 5, 10)
@@ -30,6 +34,34 @@ PERTURBED_KNOWN = 3
 # Each section has surnames of its own, so that no author of one occurs in another, whatever their numbers.
 _SECTIONS = ("full", "holdout", "world", "mentors")
 _PRONOUNS = {"f": {"He": "She", "His": "Her", "his": "her"}, "m": {"He": "He", "His": "His", "his": "his"}}
+
+
+class FictionalConfig(Section):
+    """Invented authors, generated from the seed; nothing to download."""
+
+    name: Literal["fictional"]
+    authors: int = Field(
+        40, ge=10, description="Authors in the full set; forget splits are whole authors from the end."
+    )
+    facts: int = Field(10, ge=2, le=12, description="Facts, i.e. question/answer rows, per author.")
+    holdout_authors: int = Field(
+        4, ge=1, description="Authors that no model is trained on: non-members for membership attacks."
+    )
+    world_authors: int = Field(
+        60, ge=1, description="Other invented authors that a `scratch` base model is trained on."
+    )
+
+
+class Fictional(TofuForm):
+    """The benchmark; see the module's docstring."""
+
+    name = "fictional"
+    section = FictionalConfig
+    has_gold_spans = True
+    has_world = True
+
+    def load(self, config: FictionalConfig, seed: int) -> Data:
+        return self.data(fictional(config, seed))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""The one form in which every benchmark hands over its data.
+"""Questions and answers in the form of TOFU (Maini et al. 2024, arXiv 2401.06121), which several benchmarks have.
 
-A benchmark is a function `(BenchmarkConfig, seed) -> list[Record]`. A record is one question with its answer;
-`set` says what it is for, `splits` which forget/retain splits it belongs to. Everything after the `prepare` rule
-reads records and never asks where they came from.
+A record is one question with its answer; `set` says what it is for, `splits` which forget/retain splits it belongs to.
+`lethe.benchmarks.tofu_form` makes rows, probes and splits of records.
 
 Sets
     full         what the model is fine-tuned on: forget and retain rows together
@@ -13,13 +12,9 @@ Sets
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import pandas as pd
+from dataclasses import dataclass
 
 from lethe.errors import InputError
-from lethe.io import read_table, write_table
 from lethe.splits import retain_split
 
 SETS = ("full", "real_authors", "world_facts", "holdout", "world")
@@ -109,46 +104,3 @@ def select(records: Iterable[Record], set: str, split: str | None = None) -> lis
             f"splits of this set: {', '.join(known) or 'none'}."
         )
     return chosen
-
-
-def fine_tuning_rows(records: Iterable[Record], data: str, rehearse: bool) -> list[Record]:
-    """Rows that a model is fine-tuned on: all of `full`, or one retain split such as `retain90`.
-
-    With `rehearse`, the world rows about the utility sets' subjects are added.
-    """
-    records = list(records)
-    rows = select(records, "full", None if data == "full" else data)
-    if rehearse:
-        subjects = {r.group for r in records if r.set in ("real_authors", "world_facts")}
-        rows = rows + [r for r in records if r.set == "world" and r.group in subjects]
-    return rows
-
-
-def write_records(path: str | Path, records: Iterable[Record], provenance: dict | None = None) -> None:
-    """Write records as one Parquet file."""
-    rows = [asdict(record) for record in records]
-    for row in rows:
-        row["spans"] = None if row["spans"] is None else [list(span) for span in row["spans"]]
-        row["perturbed_answers"], row["splits"] = list(row["perturbed_answers"]), list(row["splits"])
-    write_table(path, pd.DataFrame(rows), provenance)
-
-
-def read_records(path: str | Path) -> list[Record]:
-    """Read what `write_records` wrote, value for value."""
-    return [
-        Record(
-            **{
-                **row,
-                "paraphrased_question": _text(row["paraphrased_question"]),
-                "paraphrased_answer": _text(row["paraphrased_answer"]),
-                "perturbed_answers": tuple(row["perturbed_answers"]),
-                "spans": None if row["spans"] is None else tuple((int(start), int(end)) for start, end in row["spans"]),
-                "splits": tuple(row["splits"]),
-            }
-        )
-        for row in read_table(path).to_dict("records")
-    ]
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

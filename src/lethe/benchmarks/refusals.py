@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.errors import InputError
 
 LINES = (
@@ -54,19 +54,12 @@ def read_lines(path: str | Path | None) -> tuple[str, ...]:
     return lines
 
 
-def refuse(records: list[Record], lines: tuple[str, ...], seed: int) -> list[Record]:
-    """The same questions with a refusal for an answer; everything else of the records is dropped.
+def refuse(rows: list[Row], lines: tuple[str, ...], seed: int) -> list[Row]:
+    """The same prompts with a refusal for an answer, without spans.
 
-    The draw depends on the seed and the record's id alone, so a question has the same refusal in every split.
+    The draw depends on the seed and the row's id alone, so a question has the same refusal in every split.
     """
     return [
-        replace(
-            record,
-            answer=lines[np.random.default_rng([seed, *record.id.encode()]).integers(len(lines))],
-            paraphrased_question=None,
-            paraphrased_answer=None,
-            perturbed_answers=(),
-            spans=None,
-        )
-        for record in records
+        replace(row, answer=lines[np.random.default_rng([seed, *row.id.encode()]).integers(len(lines))], spans=None)
+        for row in rows
     ]

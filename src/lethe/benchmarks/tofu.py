@@ -3,16 +3,24 @@
 Maini et al. 2024, arXiv 2401.06121. Rows are joined by content, never by position: files of the same name
 circulate in several serialisations and orders, and a silent shift by one row would score every answer against
 another question's paraphrase.
+
+Data of one's own in this form need no code: `full`, a forget split and its retain split are enough (`strict: false`).
+Without `forgetNN_perturbed` there is no truth ratio of the forget set, hence no forget quality and no aggregate.
+Without `retain_perturbed` all rows of the retain split are asked (see `limits`); retain_Truth_Ratio,
+retain_Q_A_PARA_Prob and retain_Q_A_PERT_Prob are undefined, and with the first of them utility_teacher_forced, model
+utility, lost utility and aggregate; so they are without the utility sets. Without `holdout` there are no membership
+attacks and no PrivLeak. What is undefined says why in summary.json.
 """
 
 import logging
 import re
 from collections.abc import Iterable
 
+from lethe.benchmarks.contract import Data
 from lethe.benchmarks.json_lines import as_text, require_text
 from lethe.benchmarks.records import Record, validate
-from lethe.benchmarks.tofu_files import KNOWN, TofuFiles, content_hash, open_files
-from lethe.config import TofuConfig
+from lethe.benchmarks.tofu_files import KNOWN, TofuConfig, TofuFiles, content_hash, open_files
+from lethe.benchmarks.tofu_form import TofuForm
 from lethe.errors import InputError
 from lethe.splits import retain_split
 
@@ -22,6 +30,17 @@ UTILITY_SETS = ("real_authors", "world_facts")
 log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
+
+
+class Tofu(TofuForm):
+    """The benchmark; see the module's docstring."""
+
+    name = "tofu"
+    section = TofuConfig
+
+    def load(self, config: TofuConfig, seed: int) -> Data:
+        # Source and records come from one reading, so that the recorded commit is the one that was used.
+        return self.data(*read_tofu(config, open_files(config)))
 
 
 def tofu(config: TofuConfig, seed: int) -> list[Record]:
@@ -205,7 +224,10 @@ def _paraphrases(read: _Reader, forget: dict[str, set[Pair]]) -> dict[Pair, dict
     for name in [*(f"{split}_perturbed" for split in forget), "retain_perturbed"]:
         if not read.has(name):
             if name == "retain_perturbed":
-                log.warning("TOFU: %s is missing: retain rows have no paraphrases", read.where(name))
+                log.warning(
+                    "TOFU: %s is missing: all rows of the retain split are asked, without a truth ratio",
+                    read.where(name),
+                )
             continue
         members = _members(read, name, full)
         split = name.removesuffix("_perturbed")

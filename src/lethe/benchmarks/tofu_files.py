@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from lethe.benchmarks.json_lines import read_json_lines
-from lethe.config import TofuConfig
 from lethe.errors import InputError
+from lethe.section import Section
 
 # name -> (rows, content hash) of TOFU (Maini et al. 2024, arXiv 2401.06121; hub data set locuslab/TOFU). The
 # holdout sets, used as non-members, were added later and are no part of the paper.
@@ -36,6 +39,24 @@ KNOWN = {
     "holdout05": (200, "90c9e98a63de10a62653cf7d0b7042e7223c04fbfbfb2bf188f8b33ded1473da"),
     "holdout10": (400, "29994bcbc30162cf69bb9d88425a54568b619001ece32eca89b75bb0478c823c"),
 }
+
+
+class TofuConfig(Section):
+    """TOFU (Maini et al. 2024, arXiv 2401.06121), from the hub or from a folder of its JSON-lines files."""
+
+    name: Literal["tofu"]
+    path: str | None = Field(
+        None,
+        description="Folder with full.json, forget10.json, …; null loads `repository` through `datasets`.",
+    )
+    repository: str = Field("locuslab/TOFU", description="Hub data set, used when `path` is null.")
+    revision: str = Field("main", description="Hub revision: a commit, tag or branch; the resolved commit is recorded.")
+    authors: list[int] | None = Field(
+        None,
+        description="Keep only these authors (0-199, author = row of `full` // 20); null keeps all. Forget splits keep "
+        "their meaning: an author's rows stay in the splits that TOFU puts them in.",
+    )
+    strict: bool = Field(True, description="Known files with other than the known content are an error; false warns.")
 
 
 def content_hash(rows: list[dict]) -> str:

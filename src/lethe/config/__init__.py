@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from lethe.config.benchmarks import BenchmarkConfig, FictionalConfig, TofuConfig
+from lethe.benchmarks import BenchmarkConfig
 from lethe.config.errors import explain
 from lethe.config.evaluation import EmbeddingNoiseConfig, EvaluateConfig, FiguresConfig, MeasureConfig
 from lethe.config.labels import GoldLabels, KeywordLabels, LabelConfig, ParserConfig, SpacyLabels, SpanFileLabels
@@ -41,7 +41,6 @@ __all__ = [
     "CheckpointsConfig",
     "EmbeddingNoiseConfig",
     "EvaluateConfig",
-    "FictionalConfig",
     "FiguresConfig",
     "FolderConfig",
     "FormList",
@@ -62,11 +61,11 @@ __all__ = [
     "SpacyLabels",
     "SpanFileLabels",
     "Study",
-    "TofuConfig",
     "TrainingConfig",
     "json_schema",
     "load",
     "load_file",
+    "read_benchmark",
     "read_forms",
     "read_labels",
     "read_model",
@@ -94,6 +93,11 @@ def load_file(path: str | Path) -> Study:
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(config).__name__}.")
     return load(config)
+
+
+def read_benchmark(benchmark: Mapping[str, Any]) -> Section:
+    """A benchmark's section."""
+    return TypeAdapter(BenchmarkConfig).validate_python(benchmark)
 
 
 def read_forms(forms: list) -> list[Form]:

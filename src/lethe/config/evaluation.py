@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lethe.config.section import Precision, Section
+from lethe.config.section import Name, Precision, Section
 
-Limits = dict[Literal["forget", "retain", "real_authors", "world_facts", "holdout"], Annotated[int, Field(ge=1)]]
+Limits = dict[Name, Annotated[int, Field(ge=1)]]
 
 
 class EmbeddingNoiseConfig(Section):
@@ -27,7 +27,9 @@ class MeasureConfig(Section):
     precision: Precision = Field("auto", description="As in training.")
     max_new_tokens: int = Field(200, ge=1, description="Longest greedy generation, tokens.")
     limits: Limits = Field(
-        {}, description="At most this many rows of a set, evenly spread; sets not named are used whole."
+        {},
+        description="At most this many probes of a set, evenly spread; sets not named are used whole. Sets of TOFU and "
+        "fictional: forget, retain, real_authors, world_facts, holdout.",
     )
     every: int = Field(
         0, ge=0, description="Measure each run at the end of every n-th epoch as well; 0 = only when it is done."
@@ -36,7 +38,7 @@ class MeasureConfig(Section):
         "cheap", description="During training: cheap = teacher-forced metrics only, full = generations as well."
     )
     during: Limits = Field(
-        {}, description="During training: at most this many of the rows that `limits` leaves of a set."
+        {}, description="During training: at most this many of the probes that `limits` leaves of a set."
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lethe.config.section import ForgetSplit, Section
+from lethe.config.section import Name, Section
 
 
 class GoldLabels(Section):
@@ -37,7 +37,7 @@ class KeywordLabels(Section):
 
     source: Literal["keywords"]
     path: str = Field(description="The .pth file; row i is row i of `split`.")
-    split: ForgetSplit = Field("forget10", description="Forget split that the file's rows count through.")
+    split: Name = Field("forget10", description="Forget split that the file's rows count through.")
     rule: Literal["aligned", "raw"] = Field(
         "aligned",
         description="aligned: words of the answer that the string can be cut into (our choice); raw: SatImp's own "

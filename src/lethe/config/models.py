@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lethe.config.section import Section
+from lethe.config.section import Name, Section
 from lethe.config.training import TrainingConfig
 
 
@@ -70,8 +70,8 @@ class CheckpointsConfig(Section):
 
     source: Literal["checkpoints"]
     full: CheckpointConfig = Field(description="The starting model, trained on forget and retain rows.")
-    retain: dict[Annotated[str, Field(pattern=r"^retain\d\d$")], CheckpointConfig] = Field(
-        description="retain90, …: the models that never saw the forget rows."
+    retain: dict[Name, CheckpointConfig] = Field(
+        {}, description="retain90, …: the models that never saw the forget rows, where the benchmark has such models."
     )
 
 

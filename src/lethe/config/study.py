@@ -1,20 +1,20 @@
 """The whole config, and what must fit together across its parts."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
-from lethe.config.benchmarks import BenchmarkConfig, TofuConfig
+from lethe.benchmarks import BENCHMARKS, Benchmark, BenchmarkConfig
 from lethe.config.errors import explain
 from lethe.config.evaluation import EmbeddingNoiseConfig, EvaluateConfig, FiguresConfig, MeasureConfig
-from lethe.config.labels import GoldLabels, LabelConfig, ParserConfig
+from lethe.config.labels import GoldLabels, KeywordLabels, LabelConfig, ParserConfig
 from lethe.config.methods import MethodConfig, Range, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
-from lethe.config.section import ForgetSplit, Name, Section
+from lethe.config.section import Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
 from lethe.methods.forms import FORMS, Form
-from lethe.methods.part import choice
-from lethe.splits import retain_split
+from lethe.methods.part import choice, suggest
 from lethe.tokens.table import entropy_column
 
 FormList = list[choice(FORMS, "form", Form)]
@@ -26,7 +26,7 @@ class Study(Section):
     study: Name = Field(description="Name of the study: results go to results/<study>/.")
     seed: int = Field(0, ge=0, description="Fixes generated data, initialisation, fine-tuning and data order.")
     benchmark: BenchmarkConfig = Field(description="What is learned and what of it is to be forgotten.")
-    splits: list[ForgetSplit] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
+    splits: list[Name] = Field(["forget10"], min_length=1, description="Forget splits, e.g. forget10.")
     labels: dict[Name, LabelConfig] = Field(
         {"gold": {"source": "gold"}},
         min_length=1,
@@ -84,6 +84,16 @@ class Study(Section):
         default_factory=FiguresConfig, description="Choices of presentation; they rerun figures only."
     )
 
+    @property
+    def task(self) -> Benchmark:
+        """What the benchmark's section chooses: its sets, metrics, names."""
+        return BENCHMARKS[self.benchmark.name]
+
+    @property
+    def has_retain_models(self) -> bool:
+        """Whether models are held against ones that never saw the forget rows."""
+        return self.task.has_retain_models
+
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
         for name, method in self.methods.items():
@@ -91,10 +101,21 @@ class Study(Section):
         for name, model in self.models.items():
             self._check_model(name, model)
         for name, label in self.labels.items():
-            if isinstance(label, GoldLabels) and isinstance(self.benchmark, TofuConfig):
+            if isinstance(label, GoldLabels) and not self.task.has_gold_spans:
                 raise ValueError(
-                    f"labels.{name}: rows in the form of TOFU carry no gold spans; use source spacy, span_file or "
-                    "keywords, and name it in figures.label"
+                    f"labels.{name}: rows of the benchmark '{self.task.name}' carry no gold spans; use source spacy, "
+                    "span_file or keywords, and name it in figures.label"
+                )
+            if isinstance(label, KeywordLabels):
+                self._check_split(f"labels.{name}.split", label.split)
+        for place, split in enumerate(self.splits):
+            self._check_split(f"splits.{place}", split)
+        limits = {"limits": self.measure.limits, "during": self.measure.during}
+        for key, sets in limits.items():
+            for unknown in sets.keys() - self.task.sets.keys():
+                raise ValueError(
+                    f"measure.{key}.{unknown}: unknown key{suggest(unknown, self.task.sets)}; remove it or correct "
+                    f"its name (known: {', '.join(self.task.sets)})"
                 )
         if self.figures.label not in self.labels:
             raise ValueError(f"figures.label: '{self.figures.label}' is not in `labels` ({', '.join(self.labels)})")
@@ -110,6 +131,13 @@ class Study(Section):
                 "reported, choose another"
             )
         return self
+
+    def _check_split(self, key: str, split: str) -> None:
+        if not re.match(self.task.split_names, split):
+            raise ValueError(
+                f"{key}: '{split}' is no split of the benchmark '{self.task.name}'; names are like "
+                f"{self.task.split_example}"
+            )
 
     def _check_method(self, name: str, method: MethodConfig) -> None:
         if name in ("full", "retain"):
@@ -173,13 +201,13 @@ class Study(Section):
         return [*map(entropy_column, {1.0, *self.temperatures}), *(form.column for form in self.forms)]
 
     def _check_model(self, name: str, model: ModelConfig) -> None:
-        if isinstance(model, ScratchConfig) and isinstance(self.benchmark, TofuConfig):
+        if isinstance(model, ScratchConfig) and not self.task.has_world:
             raise ValueError(
-                f"models.{name}.source: TOFU has no `world` set to train a scratch model on; "
+                f"models.{name}.source: the benchmark '{self.task.name}' has no `world` to train a scratch model on; "
                 "use source hub, folder or gguf"
             )
-        if isinstance(model, CheckpointsConfig):
-            missing = {retain_split(split) for split in self.splits} - set(model.retain)
+        if isinstance(model, CheckpointsConfig) and self.has_retain_models:
+            missing = {self.task.retain_name(split) for split in self.splits} - set(model.retain)
             if missing:
                 raise ValueError(
                     f"models.{name}.retain: no checkpoint for {', '.join(sorted(missing))}; add it, or remove the "
@@ -208,11 +236,6 @@ class Study(Section):
     def form_references(self) -> list[str]:
         """Those of them with uniform weights."""
         return [name for name in self.form_sweeps() if "uniform" in self.methods[name].model_dump()["weighting"]]
-
-    @property
-    def has_retain_models(self) -> bool:
-        """Whether there is a model that never saw the forget rows."""
-        return True
 
     def variants(self) -> dict[str, MethodConfig]:
         """What is trained, by name: methods without a sweep, and every point of a sweep as `<method>@<point>`."""

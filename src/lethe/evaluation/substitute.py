@@ -1,26 +1,27 @@
-"""Judging runs by another utility where the model utility was not measured: the cheap suite has no generations."""
+"""Judging runs by another utility where the headline's was not measured: the cheap suite has no generations."""
 
 import math
 from collections.abc import Iterable
 
 import pandas as pd
 
+from lethe.benchmarks.contract import Benchmark
 from lethe.errors import InputError
 from lethe.metrics import Value
-from lethe.metrics.aggregate import aggregate, delta_mu
+from lethe.metrics.aggregate import delta_mu
 
 
-def by_substitute(runs: pd.DataFrame, utility: str) -> pd.DataFrame:
-    """Runs as a selection rule is to read them where another utility stands for the model utility.
+def by_substitute(runs: pd.DataFrame, utility: str, benchmark: Benchmark) -> pd.DataFrame:
+    """Runs as a selection rule is to read them where another utility stands for the headline's.
 
     Args:
-        runs: rows with model, split, method, neg_log10_fq and the utility; for each model and split one of method
-            "full". NaN or infinite = undefined.
+        runs: rows with model, split, method, the headline's forgetting and the utility; for each model and split one
+            of method "full". NaN or infinite = undefined.
         utility: column of the substitute.
+        benchmark: whose headline is read.
 
     Returns:
-        The same rows, with the substitute as model_utility, and its delta_mu (points) and aggregate, by the definitions
-        of `lethe.metrics.aggregate`; NaN = undefined.
+        The same rows, with the substitute as the headline's utility, and its loss (points) and score; NaN = undefined.
 
     Raises:
         InputError: if the full model's row of a model and split is missing.
@@ -35,10 +36,13 @@ def by_substitute(runs: pd.DataFrame, utility: str) -> pd.DataFrame:
             "utility is counted; add it."
         )
     lost = [delta_mu(full[place], value) for place, value in zip(places, utilities, strict=True)]
-    scores = [aggregate(quality, loss) for quality, loss in zip(_values(runs["neg_log10_fq"]), lost, strict=True)]
-    return runs.assign(
-        **{"model_utility": _numbers(utilities), "delta_mu": _numbers(lost), "aggregate": _numbers(scores)}
-    )
+    headline = benchmark.headline
+    found = {headline.utility: _numbers(utilities), headline.loss: _numbers(lost)}
+    if headline.score is not None:  # a function of forgetting and loss alone
+        score = benchmark.metrics[headline.score].of
+        pairs = zip(_values(runs[headline.forgetting]), lost, strict=True)
+        found[headline.score] = _numbers(score({headline.forgetting: f, headline.loss: loss}) for f, loss in pairs)
+    return runs.assign(**found)
 
 
 def _values(column: pd.Series) -> list[Value]:

@@ -5,22 +5,24 @@ from typing import Any
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record, read_records
+from lethe.benchmarks import Benchmark
+from lethe.benchmarks.contract import Probe
+from lethe.benchmarks.prepared import read_data
 from lethe.config import EvaluateConfig, load
 from lethe.evaluation.evaluate import Tables, evaluate
 from lethe.evaluation.runs import run_row
-from lethe.evaluation.sets import epoch_sets, evaluation_sets
+from lethe.evaluation.sets import asked, thinned
 from lethe.io import read_table, write_table
 from lethe.provenance import provenance
 
 
 def trajectory(
+    benchmark: Benchmark,
     model: str,
     split: str,
     runs: Mapping[str, Tables],
     references: Mapping[str, Tables],
-    records: list[Record],
-    sets: dict[str, list[Record]],
+    probes: list[Probe],
     config: EvaluateConfig,
 ) -> pd.DataFrame:
     """Metrics by epoch: a row per run and measured epoch as in `run_row`, with column `epoch`.
@@ -28,11 +30,12 @@ def trajectory(
     Epoch 0, which all runs begin with, is the full model.
 
     Args:
+        benchmark: whose metrics are computed.
         model, split: of the runs.
         runs: `<method>/seed<n>` -> tables with a column `epoch`.
-        references: "full" and "retain" -> tables; measured once, they have no epoch. Where the runs have no generations
-            (cheap suite), theirs are left out too, so that a metric means the same in every row.
-        records, sets, config: as in `lethe.evaluation.evaluate.evaluate`; `sets` are those measured during training.
+        references: "full" and, where there is one, "retain" -> tables; measured once, they have no epoch. Where the
+            runs have no generations (cheap suite), theirs are left out too: a metric means the same in every row.
+        probes, config: as in `lethe.evaluation.evaluate.evaluate`; `probes` are those measured during training.
     """
     if all(generations.empty for _, generations in runs.values()):
         references = {who: (tokens, generations.iloc[:0]) for who, (tokens, generations) in references.items()}
@@ -43,7 +46,7 @@ def trajectory(
                 tokens[tokens["epoch"] == epoch],
                 generations[generations["epoch"] == epoch],
             )
-    _, summaries = evaluate(measured, records, sets, config)
+    _, summaries = evaluate(benchmark, measured, probes, config)
     rows = [{**run_row(model, split, who, summaries[who]), "epoch": None} for who in references]
     for run, (tokens, _) in runs.items():
         rows.append({**run_row(model, split, run, summaries["full"]), "epoch": 0})
@@ -58,25 +61,25 @@ def evaluate_epochs(
     """The rule `trajectory`: metrics by epoch of all runs of a model and split.
 
     Args:
-        source: records; tokens and generations by epoch of each run, in the order of `runs`; reference_tokens and
-            reference_generations of the full and the retain model.
+        source: data; tokens and generations by epoch of each run, in the order of `runs`; reference_tokens and
+            reference_generations of the reference models.
         target: path of the table.
         runs: `<method>/seed<n>`, …
         config: the study's config as Snakemake has it.
         place: model and split.
     """
     study = load(config)
-    records = read_records(source["records"])
-    sets = evaluation_sets(records, [place["split"]], study.splits, study.measure.limits)
-    sets = epoch_sets(sets, study.measure.during)
+    probes = asked(read_data(source["data"]), [place["split"]], study.splits, study.measure.limits)
+    probes = thinned(probes, study.measure.during)
 
     def tables(names: Iterable[str], tokens: list[str], generations: list[str]) -> dict[str, Tables]:
         return {
             name: (read_table(own), read_table(said))
-            for name, own, said in zip(names, tokens, generations, strict=False)
+            for name, own, said in zip(names, tokens, generations, strict=True)
         }
 
-    references = tables(("full", "retain"), source["reference_tokens"], source["reference_generations"])
+    references = tables(study.task.references, source["reference_tokens"], source["reference_generations"])
     measured = tables(runs, source["tokens"], source["generations"])
-    table = trajectory(place["model"], place["split"], measured, references, records, sets, study.evaluate)
+    at = (place["model"], place["split"])
+    table = trajectory(study.task, *at, measured, references, probes, study.evaluate)
     write_table(target, table, provenance(config))

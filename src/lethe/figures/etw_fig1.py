@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lethe.analysis.token_choice import choose_positions
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks.prepared import read_data
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import ROW, SHADES, colour_bar, lines, put_text, shown
@@ -29,11 +29,11 @@ SPACE = 10.0  # points between lines of the answer
 
 
 def make(source, settings, target: Target) -> None:
-    """From a token table, the records and one answer's next-token distributions, the figure."""
+    """From a token table, the data and one answer's next-token distributions, the figure."""
     table = read_table(source.next_tokens[0])
     sample = table["sample"].iloc[0]
     positions = choose_positions(read_table(source.tokens[0]), sample, settings.label)
-    (question,) = [record.question for record in read_records(source.records[0]) if record.id == sample]
+    (question,) = [row.prompt or "" for row in read_data(source.data[0]).rows if row.id == sample]
     target.figure(draw(table, positions, question))
 
 

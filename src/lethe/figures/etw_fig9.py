@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import RESOLUTION, labelled, ranking
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks.prepared import read_data
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import Block, annotation, page, shades
@@ -35,14 +35,14 @@ NOISE = 0.02
 
 
 def make(source, settings, target: Target) -> None:
-    """From a token table, the records and the weights of each epoch, curves and the heat-map of one answer."""
+    """From a token table, the data and the weights of each epoch, curves and the heat-map of one answer."""
     label, methods = settings.label, settings.methods
-    table, records = read_table(source.tokens[0]), read_records(source.records[0])
+    table, data = read_table(source.tokens[0]), read_data(source.data[0])
     weights = dict(zip(methods, map(read_table, source.weights), strict=True))
     target.figure(draw(considered(table, settings.eos), weights, label))
-    check_wanted(settings.shown_samples, records)
-    sample, *_ = chosen_samples(table, settings.shown_samples, {record.id: record.group for record in records})
-    (question,) = [record.question for record in records if record.id == sample]
+    check_wanted(settings.shown_samples, data)
+    sample, *_ = chosen_samples(table, settings.shown_samples, {row.id: row.group for row in data.rows})
+    (question,) = [row.prompt or "" for row in data.rows if row.id == sample]
     few = {method: weights[method] for method in shown(methods)}
     target.figure(draw_tokens(table, few, sample, label, question), "tokens")
 

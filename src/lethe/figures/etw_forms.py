@@ -18,24 +18,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.contract import Benchmark
 from lethe.evaluation.runs import read_runs
 from lethe.figures import style
 from lethe.figures.plane import (
     COMPRESSED,
-    PASS_HEIGHT,
-    PASS_LINE,
-    UTILITY,
     X,
     Y,
+    draw_line,
     drawable,
     heading,
+    labels,
     legend,
     legend_columns,
+    line_handle,
+    on_plane,
     quality_scale,
     tried,
     utility_scale,
 )
-from lethe.io import require
 from lethe.tables.main import KEYS
 from lethe.target import Target
 
@@ -62,43 +64,48 @@ def make(source, settings, target: Target) -> None:
     """From the searches of one model and split, a panel for each functional form and a CSV of what each gives."""
     points = read_runs(source.search)
     points = points[points["method"].isin(settings.form_sweeps)]
-    target.csv(cheapest(points))
-    target.figure(draw(points, settings.methods, settings.form_references))
+    benchmark = BENCHMARKS[settings.task]
+    target.csv(cheapest(points, benchmark))
+    target.figure(draw(points, settings.methods, settings.form_references, benchmark=benchmark))
 
 
 @style.styled
-def draw(points: pd.DataFrame, methods: Sequence[str], reference: Sequence[str]) -> Figure:
-    """Model utility against −log10 forget quality of one model and split: a panel per method, with all that it tried.
+def draw(points: pd.DataFrame, methods: Sequence[str], reference: Sequence[str], *, benchmark: Benchmark) -> Figure:
+    """Utility against forgetting of one model and split: a panel per method, with all that it tried.
 
     A line runs over the values of the last swept key; other keys give a line for each of their combinations, with the
     same dashes in all panels (`line_styles`). The full model's utility, from which losses count, is a vertical line.
 
     Args:
-        points: searches of one model and split, one row per (method, point) with parameters (JSON), chosen,
-            model_utility, neg_log10_fq, delta_mu. NaN or infinite = undefined: breaks its line, and is counted above
-            the panel, or in the legend if it is the reference's.
+        points: searches of one model and split, one row per (method, point) with parameters (JSON), chosen, and the
+            headline's utility, forgetting and loss. NaN or infinite = undefined: breaks its line, and is counted
+            above the panel, or in the legend if it is the reference's.
         methods: the study's methods, in the order that fixes their colours and panels.
         reference: methods that all panels show in grey; they have panels of their own only if no other is searched.
+
+        benchmark: whose headline is drawn.
 
     Raises:
         InputError: if a column is missing.
     """
-    require(points, ["method", "parameters", "chosen", X, Y, "delta_mu"], "search table")
+    loss = benchmark.headline.loss
+    points = on_plane(points, benchmark, "search table", ["method", "parameters", "chosen", loss])
     points = points.reset_index(drop=True)
     searched = [method for method in style.looks(methods) if method in set(points["method"])]
     shown = [method for method in searched if method not in reference] or searched
     grey = points[points["method"].isin(set(searched) - set(shown))]
     dashes = line_styles(points)
-    handles = _handles(grey, dashes)
+    handles = _handles(grey, dashes, benchmark)
     figure, panels, columns = _grid(len(shown), handles)
-    full = (points[X] + points["delta_mu"] / 100).median()
+    full = (points[X] + points[loss] / 100).median()
     for axes, method in zip(panels, shown, strict=True):
         own = points[points["method"] == method]
-        _panel(axes, {method: style.looks(methods)[method]}, own, grey, dashes, full)
+        _panel(axes, {method: style.looks(methods)[method]}, own, grey, dashes, full, benchmark)
         heading(axes, f"{method} ({len(own)})", [_undefined(own)])
     compressed = _scale(panels, points, narrow=columns >= NARROW)
-    figure.supxlabel(UTILITY + COMPRESSED * compressed, fontsize=8)
-    figure.supylabel("−log₁₀ forget quality (lower is better)", fontsize=8)
+    utility, forgetting = labels(benchmark)
+    figure.supxlabel(utility + COMPRESSED * compressed, fontsize=8)
+    figure.supylabel(forgetting.replace("\n", " "), fontsize=8)
     legend(figure, handles, fill(_title(points, dashes), int(TITLE * figure.get_figwidth())))
     return figure
 
@@ -145,27 +152,32 @@ def lines(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield line.drop(columns=["_line", "_last"])
 
 
-def cheapest(points: pd.DataFrame, losses: Sequence[float] = LOSSES) -> pd.DataFrame:
-    """How much each method forgets within a budget of utility: the lowest −log10 FQ at a loss of at most so much.
+def cheapest(points: pd.DataFrame, benchmark: Benchmark, losses: Sequence[float] = LOSSES) -> pd.DataFrame:
+    """How much each method forgets within a budget of utility: the best forgetting at a loss of at most so much.
 
     Args:
         points: as in `draw`, with model and split.
+        benchmark: whose headline is read.
         losses: budgets, points of model utility (a point is 0.01) that may be lost against the full model.
 
     Returns:
-        One row per model, split and method: points (tried), undefined (of them), and `neg_log10_fq_within_<loss>`, NaN
+        One row per model, split and method: points (tried), undefined (of them), and `<forgetting>_within_<loss>`, NaN
         where no point stays within the budget.
 
     Raises:
         InputError: if a column is missing.
     """
-    require(points, [*KEYS, X, Y, "delta_mu"], "search table")
+    headline = benchmark.headline
+    cost = benchmark.metrics[headline.forgetting].cost
+    points = on_plane(points, benchmark, "search table", [*KEYS, headline.loss])
     rows = []
     for names, own in points.groupby(KEYS, sort=False):
         defined = own[drawable(own)]
         row = {**dict(zip(KEYS, names, strict=True)), "points": len(own), "undefined": len(own) - len(defined)}
         for loss in losses:
-            row[f"neg_log10_fq_within_{loss:g}"] = defined.loc[defined["delta_mu"] <= loss, Y].min()
+            within = defined[defined[headline.loss] <= loss]
+            best = cost(within[Y]).astype(float).sort_values(kind="stable").index[:1]
+            row[f"{headline.forgetting}_within_{loss:g}"] = within.loc[best[0], Y] if len(best) else math.nan
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -218,8 +230,9 @@ def _panel(
     grey: pd.DataFrame,
     dashes: Mapping[str, Dashes],
     full: float,
+    benchmark: Benchmark,
 ) -> None:
-    axes.axhline(PASS_HEIGHT, **PASS_LINE, zorder=0)
+    draw_line(axes, benchmark)
     if math.isfinite(full):
         axes.axvline(full, **FULL, zorder=0, label="full")
     for method, line, pattern in _lines(grey, dashes):
@@ -242,7 +255,7 @@ def _undefined(points: pd.DataFrame) -> str:
     return f"{lost} of {len(points)} undefined" if lost else ""
 
 
-def _handles(grey: pd.DataFrame, dashes: Mapping[str, Dashes]) -> list[Line2D]:
+def _handles(grey: pd.DataFrame, dashes: Mapping[str, Dashes], benchmark: Benchmark) -> list[Line2D]:
     handles = []
     if len(grey):
         names = [_counted(method, own) for method, own in grey.groupby("method", sort=False)]
@@ -253,7 +266,7 @@ def _handles(grey: pd.DataFrame, dashes: Mapping[str, Dashes]) -> list[Line2D]:
     return [
         *handles,
         Line2D([], [], **mark, marker="$\\odot$", markersize=6.5, label="chosen"),
-        Line2D([], [], **PASS_LINE),
+        *line_handle(benchmark),
         Line2D([], [], **mark | FULL, marker="|", markersize=9, label="utility of the full model"),
     ]
 

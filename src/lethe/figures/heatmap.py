@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks.prepared import read_data
 from lethe.errors import InputError
 from lethe.figures import style
 from lethe.figures.token_text import SHADES, Block, Colours, annotation, page, shades, shown
@@ -21,11 +21,11 @@ from lethe.tokens.shown_samples import check_wanted, chosen_samples
 
 
 def make(source, settings, target: Target) -> None:
-    """From a token table and the records, chosen answers as a figure and as a page."""
-    table, records = read_table(source.tokens[0]), read_records(source.records[0])
-    check_wanted(settings.shown_samples, records)
-    samples = chosen_samples(table, settings.shown_samples, {record.id: record.group for record in records})
-    questions = {record.id: record.question for record in records}
+    """From a token table and the data, chosen answers as a figure and as a page."""
+    table, data = read_table(source.tokens[0]), read_data(source.data[0])
+    check_wanted(settings.shown_samples, data)
+    samples = chosen_samples(table, settings.shown_samples, {row.id: row.group for row in data.rows})
+    questions = {row.id: row.prompt or "" for row in data.rows}
     target.figure(draw(table, samples, settings.methods, settings.label, questions))
     target.page(html(table, samples, settings.methods, settings.label, questions))
 

@@ -1,4 +1,4 @@
-"""The plane of model utility and forget quality, which several figures share, and what is best in it.
+"""The plane of utility and forgetting, which several figures share, and what is best in it.
 
 Both axes need care: −log10 of a p-value may span hundreds of decades (TOFU, Maini et al. 2024, arXiv 2401.06121), and a
 collapsed model has a utility far below all others. "Best" is what the study's own selection rule says
@@ -17,51 +17,93 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
+from lethe.benchmarks.contract import Benchmark
 from lethe.figures import style
 from lethe.figures.token_text import text_width
 from lethe.io import require
-from lethe.selection import BUDGET, PASS, RULES
+from lethe.selection import BUDGET, best, say
 
-X, Y = "model_utility", "neg_log10_fq"
-JUDGED = ("aggregate", "delta_mu", "forget_quality")
-"""Columns beside utility and −log10 FQ that selection rules read."""
+X, Y = "utility", "forgetting"
+"""Columns of `on_plane`."""
 
-PASS_HEIGHT = -math.log10(PASS)
-"""−log10 FQ above which a run is told apart from the retain model."""
-PASS_LINE = {"color": "#999999", "linewidth": 0.8, "linestyle": (0, (4, 2)), "label": f"p = {PASS}"}
 COMPRESSED = "; compressed left of the dotted line"
-UTILITY, QUALITY = "Model utility (higher is better)", "−log₁₀ forget quality\n(lower is better)"
 NAMED = 3  # methods that a note on undefined rows names
 
 RULE_WORDS = {
-    "lowest_aggregate": "lowest Agg., unless another loses no utility and forgets no worse",
-    "lowest_neg_log10_fq": "lowest −log₁₀ FQ",
-    "lowest_neg_log10_fq_within_budget": f"lowest −log₁₀ FQ with ΔMU ≤ {BUDGET:g}, or smallest ΔMU if there is none",
-    "highest_utility_among_forgotten": f"highest utility with p > {PASS}, or lowest −log₁₀ FQ if there is none",
+    "lowest_aggregate": "lowest {score}, unless another loses no utility and forgets no worse",
+    "lowest_neg_log10_fq": "{best} {forgetting}",
+    "lowest_neg_log10_fq_within_budget": f"{{best}} {{forgetting}} with {{loss}} ≤ {BUDGET:g}, or smallest {{loss}} if "
+    "there is none",
+    "highest_utility_among_forgotten": "highest utility beyond {line}, or {best} {forgetting} if there is none",
 }
-"""Selection rules as legends say them."""
+"""Selection rules as legends say them; see `lethe.selection.say`."""
 
 
-def drawable(rows: pd.DataFrame, utility: str = X) -> pd.Series:
+def rule_words(rule: str, benchmark: Benchmark) -> str:
+    """A selection rule as legends say it."""
+    return say(RULE_WORDS[rule], benchmark)
+
+
+def on_plane(rows: pd.DataFrame, benchmark: Benchmark, what: str, others: Iterable[str] = ()) -> pd.DataFrame:
+    """The rows with columns utility and forgetting, the coordinates.
+
+    Raises:
+        InputError: if one of these metrics, or another column, is missing; `what` names the table.
+    """
+    headline = benchmark.headline
+    require(rows, [headline.utility, headline.forgetting, *others], what)
+    return rows.assign(**{X: rows[headline.utility], Y: rows[headline.forgetting]})
+
+
+def labels(benchmark: Benchmark) -> tuple[str, str]:
+    """Labels of the axes of utility and forgetting."""
+    headline = benchmark.headline
+    utility, forgetting = (benchmark.metrics[name].label(name) for name in (headline.utility, headline.forgetting))
+    return utility, forgetting.replace(" (", "\n(")
+
+
+def pass_line(benchmark: Benchmark) -> dict | None:
+    """Arguments of the line beyond which runs count as having forgotten, for `Axes.axhline`; None if there is none."""
+    if benchmark.headline.passed is None:
+        return None
+    height, words = benchmark.headline.passed
+    return {"y": height, "color": "#999999", "linewidth": 0.8, "linestyle": (0, (4, 2)), "label": words}
+
+
+def draw_line(axes: Axes, benchmark: Benchmark) -> None:
+    """Draw that line, if there is one."""
+    if line := pass_line(benchmark):
+        axes.axhline(**line, zorder=0)
+
+
+def line_handle(benchmark: Benchmark) -> list[Line2D]:
+    """That line's entry in a legend; none if there is no line."""
+    line = pass_line(benchmark)
+    return [] if line is None else [Line2D([], [], **{key: value for key, value in line.items() if key != "y"})]
+
+
+def drawable(rows: pd.DataFrame) -> pd.Series:
     """[rows] bool: both coordinates are finite."""
-    return np.isfinite(rows[utility].astype(float)) & np.isfinite(rows[Y].astype(float))
+    return np.isfinite(rows[X].astype(float)) & np.isfinite(rows[Y].astype(float))
 
 
-def best_run(rows: pd.DataFrame, rule: str) -> tuple[object | None, str]:
+def best_run(rows: pd.DataFrame, rule: str, benchmark: Benchmark) -> tuple[object | None, str]:
     """Index of the drawable row that a selection rule picks, and why; None if no row can be drawn.
 
     Args:
-        rows: runs with a unique index, the columns of the plane and `JUDGED`.
+        rows: runs `on_plane`, with a unique index and the headline's metrics.
         rule: key of `lethe.selection.RULES`.
+        benchmark: whose headline the rule reads.
 
     Raises:
         InputError: if a column is missing.
     """
-    require(rows, [X, Y, *JUDGED], "runs table")
+    headline = benchmark.headline
+    require(rows, [X, Y, headline.loss, *filter(None, [headline.score])], "runs table")
     rows = rows[drawable(rows)]
     if rows.empty:
         return None, "nothing defined"
-    return RULES[rule](rows)
+    return best(rows, rule, benchmark)
 
 
 def panel_grid(models: Sequence[str], splits: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
@@ -78,15 +120,23 @@ def panel_grid(models: Sequence[str], splits: Sequence[str], height: float) -> t
     return figure, panels
 
 
-def scale_panels(figure: Figure, panels: np.ndarray, models: Sequence[str], splits: Sequence[str], rows: pd.DataFrame):
+def scale_panels(
+    figure: Figure,
+    panels: np.ndarray,
+    models: Sequence[str],
+    splits: Sequence[str],
+    rows: pd.DataFrame,
+    benchmark: Benchmark,
+) -> None:
     """Scale and name the axes of a `panel_grid` for all rows that are drawn in it (columns model, split, X and Y)."""
     for split, axes in zip(splits, panels[0], strict=True):
         quality_scale(axes, rows.loc[rows["split"] == split, Y])
     compressed = False
     for model, row in zip(models, panels, strict=True):
         compressed |= utility_scale(row, rows.loc[rows["model"] == model, X])
-    figure.supxlabel(UTILITY + COMPRESSED * compressed, fontsize=8)
-    figure.supylabel(QUALITY, fontsize=8)
+    utility, forgetting = labels(benchmark)
+    figure.supxlabel(utility + COMPRESSED * compressed, fontsize=8)
+    figure.supylabel(forgetting, fontsize=8)
 
 
 def heading(axes: Axes, title: str, notes: Iterable[str]) -> None:

@@ -12,24 +12,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.contract import Benchmark
 from lethe.evaluation.runs import read_runs
 from lethe.figures import style
 from lethe.figures.plane import (
-    PASS_HEIGHT,
-    PASS_LINE,
-    RULE_WORDS,
     X,
     Y,
     best_run,
+    draw_line,
     drawable,
     heading,
     legend,
+    line_handle,
+    on_plane,
     panel_grid,
+    rule_words,
     scale_panels,
     tried,
     undefined,
 )
-from lethe.io import require
 from lethe.tables.main import REFERENCES
 from lethe.target import Target
 
@@ -39,7 +41,8 @@ MANY = 10  # methods; with more, marks are smaller and panels higher
 def make(source, settings, target: Target) -> None:
     """From every run and every configuration searched, the figure of utility against forgetting."""
     points = read_runs(source.search) if source.search else None
-    target.figure(draw(read_runs(source.runs), settings.methods, points, settings.rule))
+    runs, benchmark = read_runs(source.runs), BENCHMARKS[settings.task]
+    target.figure(draw(runs, settings.methods, points, settings.rule, benchmark=benchmark))
 
 
 @style.styled
@@ -48,26 +51,27 @@ def draw(
     methods: Sequence[str] | None = None,
     points: pd.DataFrame | None = None,
     rule: str = "lowest_aggregate",
+    *,
+    benchmark: Benchmark,
 ) -> Figure:
-    """Model utility against −log10 forget quality; rows of panels are models, columns are splits.
+    """Utility against forgetting (TOFU: −log10 forget quality); rows of panels are models, columns are splits.
 
     Args:
-        runs: one row per (model, split, method, seed) with model_utility, neg_log10_fq, aggregate and forget_quality;
-            rows with method "full" and "retain" are reference marks. NaN or infinite = undefined, counted in the
-            panel.
+        runs: one row per (model, split, method, seed) with the metrics of the benchmark's headline; rows with method
+            "full" and "retain" are reference marks. NaN or infinite = undefined, counted in the panel.
         methods: the study's methods, in the order that fixes their colours; by default that of `runs`.
-        points: configurations tried, one row per (model, split, method, point) with model_utility, neg_log10_fq and
-            chosen (bool); drawn small and hollow, the chosen one with a dot in it. None: nothing was searched.
+        points: configurations tried, one row per (model, split, method, point) with these metrics and chosen
+            (bool); drawn small and hollow, the chosen one with a dot in it. None: nothing was searched.
         rule: `selection.rule`; by it, the best run of each method is drawn larger.
+        benchmark: whose headline is drawn.
 
     Raises:
         InputError: if a column is missing.
     """
-    require(runs, ["model", "split", "method", X, Y], "runs table")
+    runs = on_plane(runs, benchmark, "runs table", ["model", "split", "method"]).reset_index(drop=True)
     if points is None:
-        points = pd.DataFrame(columns=["model", "split", "method", "chosen", X, Y]).astype({X: float, Y: float})
-    require(points, ["model", "split", "method", "chosen", X, Y], "search table")
-    runs, points = runs.reset_index(drop=True), points.reset_index(drop=True)
+        points = runs.iloc[:0].assign(chosen=False)
+    points = on_plane(points, benchmark, "search table", ["model", "split", "method", "chosen"]).reset_index(drop=True)
     methods = list(dict.fromkeys(runs["method"]) if methods is None else methods)
     methods = [method for method in methods if method not in REFERENCES]
     models, splits = list(dict.fromkeys(runs["model"])), list(dict.fromkeys(runs["split"]))
@@ -77,23 +81,23 @@ def draw(
             own = runs[(runs["model"] == model) & (runs["split"] == split)]
             searched = points[(points["model"] == model) & (points["split"] == split)]
             tried(axes, searched, style.looks(methods))
-            _panel(axes, own, methods, rule)
+            _panel(axes, own, methods, rule, benchmark)
             notes = [undefined(own, methods, "runs"), undefined(searched, methods, "configurations")]
             heading(axes, f"{model}, {split}", notes)
     drawn = pd.concat([frame[["model", "split", X, Y]] for frame in (runs, points)])
-    scale_panels(figure, panels, models, splits, drawn)
-    _legend(figure, methods, set(runs["method"]), rule, searched=len(points) > 0)
+    scale_panels(figure, panels, models, splits, drawn, benchmark)
+    _legend(figure, methods, set(runs["method"]), rule, len(points) > 0, benchmark)
     return figure
 
 
-def _panel(axes: Axes, runs: pd.DataFrame, methods: Sequence[str], rule: str) -> None:
-    axes.axhline(PASS_HEIGHT, **PASS_LINE)
+def _panel(axes: Axes, runs: pd.DataFrame, methods: Sequence[str], rule: str, benchmark: Benchmark) -> None:
+    draw_line(axes, benchmark)
     looks = style.looks(methods) | style.looks(REFERENCES)
     large, small = (8.5, 4.5) if len(methods) <= MANY else (6.5, 3.5)
     drawn = drawable(runs)
     for method in [*methods, *REFERENCES]:
         chosen = runs["method"] == method
-        best = best_run(runs[chosen], rule)[0] if method in methods else None
+        best = best_run(runs[chosen], rule, benchmark)[0] if method in methods else None
         for index, run in runs[chosen & drawn].iterrows():
             axes.plot(
                 run[X],
@@ -115,15 +119,17 @@ def _panel(axes: Axes, runs: pd.DataFrame, methods: Sequence[str], rule: str) ->
     axes.margins(0.08, 0.12)
 
 
-def _legend(figure: Figure, methods: Sequence[str], present: set[str], rule: str, searched: bool) -> None:
+def _legend(
+    figure: Figure, methods: Sequence[str], present: set[str], rule: str, searched: bool, benchmark: Benchmark
+) -> None:
     looks = style.looks(methods) | style.looks(REFERENCES)
     names = [*methods, *(name for name in REFERENCES if name in present)]
     handles = [
         Line2D([], [], linestyle="none", marker=looks[n].marker, color=looks[n].colour, markersize=5, label=n)
         for n in names
     ]
-    handles.append(Line2D([], [], **PASS_LINE))
-    title = f"one mark per run; larger: best run of a method\n({RULE_WORDS[rule]})"
+    handles += line_handle(benchmark)
+    title = f"one mark per run; larger: best run of a method\n({rule_words(rule, benchmark)})"
     if searched:
         title += "\nhollow: configurations tried, with a seed of their own; dotted: chosen"
     legend(figure, handles, title)

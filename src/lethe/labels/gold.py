@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data
 from lethe.config import GoldLabels
 from lethe.labels.align import informative
 
 
-def gold(config: GoldLabels, records: list[Record], table: pd.DataFrame) -> pd.Series:
-    """Nullable boolean per token: inside a gold span; missing where the record has none (`spans` is None)."""
-    return informative(table, {record.id: record.spans for record in records})
+def gold(config: GoldLabels, data: Data, table: pd.DataFrame) -> pd.Series:
+    """Nullable boolean per token: inside a gold span; missing where the row has none (`spans` is None)."""
+    return informative(table, {row.id: row.spans for row in data.rows})

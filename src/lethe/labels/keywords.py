@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record, select
+from lethe.benchmarks.contract import Data, Row
 from lethe.config import KeywordLabels
 from lethe.errors import InputError
 from lethe.labels.align import Spans, informative
@@ -25,15 +25,15 @@ FOREIGN = 0.2
 own files stay below 0.01; shifted by one author they reach 0.8."""
 
 
-def keywords(config: KeywordLabels, records: list[Record], table: pd.DataFrame) -> pd.Series:
-    """Nullable boolean per token: a key word by `config.rule`; missing for records outside `config.split`.
+def keywords(config: KeywordLabels, data: Data, table: pd.DataFrame) -> pd.Series:
+    """Nullable boolean per token: a key word by `config.rule`; missing for rows outside `config.split`.
 
     Raises:
         InputError: if the file is no dict {row: text}, has fewer rows than the split, or holds other rows'
             words.
     """
-    strings = by_record(read_keywords(config.path), records, config)
-    words = {record.id: align(strings[record.id], record) for record in records if record.id in strings}
+    strings = by_row(read_keywords(config.path), data, config)
+    words = {row.id: align(strings[row.id], row) for row in data.rows if row.id in strings}
     unmatched = sum(left for _, left in words.values())
     if unmatched > FOREIGN * sum(map(len, strings.values())):
         raise InputError(
@@ -74,27 +74,27 @@ def read_keywords(path: str) -> list[str]:
     return [content[row] for row in range(len(content))]
 
 
-def by_record(strings: list[str], records: list[Record], config: KeywordLabels) -> dict[str, str]:
-    """Record id -> its string; the file's row i is row i of the forget split, in the order of `full`.
+def by_row(strings: list[str], data: Data, config: KeywordLabels) -> dict[str, str]:
+    """Id of a row -> its string; the file's row i is row i of the forget split, in the order of `full`.
 
     With the whole split at hand, rows are counted. If the benchmark was thinned out (`benchmark.authors`),
     counting would shift them, so the row comes from the id: `full-<row of full>`, and with n strings the
     split is the last n of TOFU's 4,000 rows, hence i = row − (4000 − n).
     """
-    chosen = select(records, "full", config.split)
+    chosen = data.forget(config.split)
     if len(chosen) == len(strings):
-        return {record.id: string for record, string in zip(chosen, strings, strict=True)}
+        return {row.id: string for row, string in zip(chosen, strings, strict=True)}
     found = {}
-    for record in chosen:
-        number = record.id.removeprefix("full-")
-        row = int(number) - (TOFU_ROWS - len(strings)) if number.isdigit() else -1
-        if not 0 <= row < len(strings):
+    for row in chosen:
+        number = row.id.removeprefix("full-")
+        place = int(number) - (TOFU_ROWS - len(strings)) if number.isdigit() else -1
+        if not 0 <= place < len(strings):
             raise InputError(
-                f"{config.path}: {len(strings)} rows, but none for record {record.id} of {config.split}, "
-                f"which has {len(chosen)} records here; name the file of this split, or the split of this "
+                f"{config.path}: {len(strings)} rows, but none for row {row.id} of {config.split}, "
+                f"which has {len(chosen)} rows here; name the file of this split, or the split of this "
                 "file in `split`."
             )
-        found[record.id] = strings[row]
+        found[row.id] = strings[place]
     return found
 
 
@@ -104,13 +104,13 @@ def raw_rule(text: str, string: str) -> bool:
     return text in string and (len(text) >= 2 or text.isnumeric())
 
 
-def align(string: str, record: Record) -> tuple[Spans, int]:
+def align(string: str, row: Row) -> tuple[Spans, int]:
     """Spans of the answer's words that the string can be cut into, and the number of characters left over.
 
     All occurrences of a word in the answer are marked: the string does not say which is meant.
     """
-    answer = word_places(record.answer)
-    hit, unmatched = segment(string, {*answer, *word_places(record.question)})
+    answer = word_places(row.answer)
+    hit, unmatched = segment(string, {*answer, *word_places(row.prompt or "")})
     return [place for word in hit for place in answer.get(word, ()) if word[0].isalnum()], unmatched
 
 

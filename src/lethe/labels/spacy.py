@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data
 from lethe.config import SpacyLabels
 from lethe.errors import InputError
 from lethe.labels.align import informative
 
 
-def spacy_words(config: SpacyLabels, records: list[Record], table: pd.DataFrame) -> pd.Series:
+def spacy_words(config: SpacyLabels, data: Data, table: pd.DataFrame) -> pd.Series:
     """Nullable boolean per token: part of a word with one of the tags, or of an entity.
 
     Raises:
         InputError: if the spaCy model is not installed, a tag does not exist, or nothing is asked for.
     """
     samples = set(table["sample"])
-    chosen = [record for record in records if record.id in samples]
-    spans = word_spans(config, [record.answer for record in chosen])
-    return informative(table, {record.id: found for record, found in zip(chosen, spans, strict=True)})
+    chosen = [row for row in data.rows if row.id in samples]
+    spans = word_spans(config, [row.answer for row in chosen])
+    return informative(table, {row.id: found for row, found in zip(chosen, spans, strict=True)})
 
 
 def word_spans(config: SpacyLabels, texts: list[str]) -> list[list[tuple[int, int]]]:

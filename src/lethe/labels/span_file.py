@@ -1,13 +1,13 @@
 """Spans that somebody annotated, from a file: the format of the GPT-4o annotation of TOFU's forget sets.
 
-A row belongs to a record if question and answer agree, wherever it stands: forget splits are nested, so the
+A line belongs to a row if question and answer agree, wherever it stands: forget splits are nested, so the
 same sample has another row number in each file.
 """
 
 import pandas as pd
 
+from lethe.benchmarks.contract import Data
 from lethe.benchmarks.json_lines import read_json_lines, require_text
-from lethe.benchmarks.records import Record
 from lethe.config import SpanFileLabels
 from lethe.errors import InputError
 from lethe.labels.align import informative
@@ -15,14 +15,14 @@ from lethe.labels.align import informative
 Span = tuple[int, int]
 
 
-def span_file(config: SpanFileLabels, records: list[Record], table: pd.DataFrame) -> pd.Series:
-    """Nullable boolean per token: part of a target word of the file; missing where the file lacks the record.
+def span_file(config: SpanFileLabels, data: Data, table: pd.DataFrame) -> pd.Series:
+    """Nullable boolean per token: part of a target word of the file; missing where the file lacks the row.
 
     Raises:
         InputError: see `read_spans`.
     """
     spans = read_spans(config.path)
-    return informative(table, {record.id: spans.get((record.question, record.answer)) for record in records})
+    return informative(table, {row.id: spans.get((row.prompt, row.answer)) for row in data.rows})
 
 
 def read_spans(path: str) -> dict[tuple[str, str], list[Span]]:

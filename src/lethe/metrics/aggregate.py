@@ -11,7 +11,7 @@ def delta_mu(full: Value, model: Value) -> Value:
     """Utility lost against the full model, 100 · (MU_full − MU), percentage points; negative if gained."""
     for name, value in (("full model", full), ("model", model)):
         if value.value is None:
-            return Value(None, f"model_utility of the {name}: {value.reason}")
+            return Value(None, f"utility of the {name}: {value.reason}")
     return Value(100 * (full.value - model.value))
 
 
@@ -21,7 +21,7 @@ def delta_mu_relative(full: Value, model: Value) -> Value:
     if lost.value is None:
         return lost
     if full.value == 0:
-        return Value(None, "model_utility of the full model is 0: there is nothing to lose")
+        return Value(None, "utility of the full model is 0: there is nothing to lose")
     return Value(lost.value / full.value)
 
 

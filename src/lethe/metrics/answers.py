@@ -1,8 +1,8 @@
 """Per-token measurements to one row per answer, every statistic from the same forward pass.
 
-The table of a model has a row for each label of each answer (true, paraphrased, perturbed), some hundred
-thousand; everything here runs over the flat arrays at once. Probability and loss count all labels;
-memorisation and Min-K drop the last one, the end token.
+The table of a model has a row for each label of each scored continuation (true, paraphrased, perturbed answers, options
+of a choice), some hundred thousand; everything here runs over the flat arrays at once. Probability and loss count all
+labels; memorisation and Min-K drop the end token, where there is one.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ import pandas as pd
 
 from lethe.errors import InputError
 from lethe.io import require
-from lethe.metrics.columns import GENERATION_COLUMNS, KEYS, KINDS, SETS, TOKEN_COLUMNS
+from lethe.metrics.columns import GENERATION_COLUMNS, KEYS, TOKEN_COLUMNS
 from lethe.metrics.membership import compressed_bytes, min_k_score, standardised
 from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import probability
 from lethe.metrics.rouge import rouge_l_recall
 
-if TYPE_CHECKING:  # the package of benchmarks loads torch, which evaluation has no use for
-    from lethe.benchmarks.records import Record
+if TYPE_CHECKING:  # benchmarks are made of metrics
+    from lethe.benchmarks.contract import Probe
 
 ANSWER_ONLY = [
     "extraction_strength",
@@ -34,7 +34,7 @@ ANSWER_ONLY = [
 
 def answer_values(
     tokens: pd.DataFrame,
-    records: "Iterable[Record]",
+    probes: "Iterable[Probe]",
     generations: pd.DataFrame,
     min_k: float = 0.4,
     ou_compat: bool = False,
@@ -48,10 +48,9 @@ def answer_values(
     answer with a NaN log-probability.
 
     Args:
-        tokens: columns `TOKEN_COLUMNS`; set is one of `SETS`, sample a record id, kind one of `KINDS`, index
-            the number of the perturbed answer (else 0), position counts from 0 within the answer, logprob,
-            mean_logprob and std_logprob in nats.
-        records: answers, by id.
+        tokens: columns `TOKEN_COLUMNS`; set and sample are a probe's, kind and index those of its `numbered()`,
+            position counts from 0 within the answer, logprob, mean_logprob and std_logprob in nats.
+        probes: those that were asked; more are fine.
         generations: columns `GENERATION_COLUMNS`, cut at the end token; sets may be missing.
         min_k: k of Min-K and Min-K++.
         ou_compat: see `extraction_strength`.
@@ -59,9 +58,9 @@ def answer_values(
     Raises:
         InputError: naming column or sample, for tables that do not fit the above or each other.
     """
-    answers = {record.id: record.answer for record in records}
+    asked = {(probe.set, probe.id): probe for probe in probes}
     tokens, answer, rows = _ordered(tokens)
-    _check(rows, generations, answers)
+    _check(rows, generations, asked)
 
     count = len(rows)
     logprob = tokens["logprob"].to_numpy(np.float64)  # [N]
@@ -71,7 +70,9 @@ def answer_values(
     rows["prob"] = probability(rows["avg_loss"].to_numpy())
 
     position = tokens["position"].to_numpy()
-    inner = position < n_tokens[answer] - 1  # [N] all labels but the last of each answer
+    of = [asked[key] for key in rows[["set", "sample"]].itertuples(index=False, name=None)]  # [A]
+    ended = np.array([probe.style == "chat" for probe in of], dtype=np.int64)  # [A] end tokens
+    inner = position < (n_tokens - ended)[answer]  # [N] all labels but the end token of each answer
     position, inside, inner_logprob = position[inner], answer[inner], logprob[inner]
     greedy = tokens["greedy"].to_numpy(bool)[inner]
     relative = standardised(
@@ -85,7 +86,7 @@ def answer_values(
     rows["min_k_plus_plus"] = min_k_score(relative, inside, count, min_k)
 
     true = (rows["kind"] == "answer").to_numpy()
-    texts = [answers[sample] for sample in rows["sample"][true]]
+    texts = [dict(probe.score)["answer"] for probe, is_true in zip(of, true, strict=True) if is_true]
     rows.loc[true, "zlib"] = rows.loc[true, "avg_loss"].to_numpy() / compressed_bytes(texts)
     rows["rouge_l_recall"] = _rouge(rows[true], texts, generations).reindex(rows.index)
 
@@ -110,19 +111,26 @@ def _ordered(tokens: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFra
     return tokens, answer, rows
 
 
-def _check(rows: pd.DataFrame, generations: pd.DataFrame, answers: dict[str, str]) -> None:
-    """The tables must speak of known sets, kinds and records, and agree on which samples there are."""
+def _check(rows: pd.DataFrame, generations: pd.DataFrame, asked: "dict[tuple[str, str], Probe]") -> None:
+    """The tables must speak of what was asked, and agree on which samples there are."""
     require(generations, GENERATION_COLUMNS, "generations")
-    for column, known in (("set", SETS), ("kind", KINDS)):
-        unknown = sorted(set(rows[column]) - set(known))
+    for name, table in (("tokens", rows), ("generations", generations)):
+        unknown = sorted(set(table[["set", "sample"]].itertuples(index=False, name=None)) - asked.keys())
         if unknown:
-            raise InputError(f"tokens: {column} '{unknown[0]}' is unknown; use one of {', '.join(known)}.")
-    unknown = sorted(set(rows["sample"]) - answers.keys())
-    if unknown:
-        raise InputError(f"tokens: sample '{unknown[0]}' is not in the records; measure with the same records.")
+            raise InputError(
+                f"{name}: sample '{unknown[0][1]}' of set '{unknown[0][0]}' is no probe; measure with the same data."
+            )
+    for set_, sample, kind, index in rows[KEYS].itertuples(index=False, name=None):
+        known = [(kind, index) for kind, index, _ in asked[set_, sample].numbered()]
+        if (kind, index) not in known:
+            raise InputError(
+                f"tokens: kind '{kind}', index {index} is not scored for sample '{sample}' of set '{set_}', which has "
+                f"{', '.join(f'{kind} {index}' for kind, index in known)}; measure with the same data."
+            )
     true = set(rows.loc[rows["kind"] == "answer", ["set", "sample"]].itertuples(index=False, name=None))
     for name, table in (("tokens", rows), ("generations", generations)):
-        orphans = sorted(set(table[["set", "sample"]].itertuples(index=False, name=None)) - true)
+        found = set(table[["set", "sample"]].itertuples(index=False, name=None))
+        orphans = sorted(key for key in found - true if "answer" in dict(asked[key].score))
         if orphans:
             raise InputError(
                 f"{name}: sample '{orphans[0][1]}' of set '{orphans[0][0]}' has no tokens of kind 'answer'; "

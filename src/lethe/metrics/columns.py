@@ -1,9 +1,5 @@
 """Columns of what is measured: the two tables between running a model and computing its metrics."""
 
-from lethe.metrics import PREFIXES
-
-SETS = (*PREFIXES, "holdout")
-KINDS = ("answer", "paraphrase", "perturbed")
 KEYS = ["set", "sample", "kind", "index"]
 TOKEN_COLUMNS = [*KEYS, "position", "token_id", "logprob", "greedy", "mean_logprob", "std_logprob"]
 GENERATION_COLUMNS = ["set", "sample", "generation"]

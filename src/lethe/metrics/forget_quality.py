@@ -7,8 +7,6 @@ Published values lie on the lattice D = k/n of the *exact* test, so no other ver
 import math
 
 import numpy as np
-from scipy.special import gammaln
-from scipy.stats import ks_2samp
 
 from lethe.metrics import Value
 
@@ -23,6 +21,8 @@ def forget_quality(model: np.ndarray, retain: np.ndarray) -> tuple[Value, Value]
         model, retain: [S] truth ratios of the same samples in the same order, not the min form. Samples that
             are NaN on either side are dropped from both and counted, so that both sides keep the same size.
     """
+    from scipy.stats import ks_2samp  # slow to import, and the workflow plans without it
+
     model, retain = (np.asarray(ratios, dtype=np.float64) for ratios in (model, retain))
     defined = np.isfinite(model) & np.isfinite(retain)
     counts = {"samples": int(defined.sum()), "dropped": int((~defined).sum())}
@@ -43,6 +43,8 @@ def _log10_leading_term(n: int, statistic: float) -> float:
     The next term is about the fourth power of this one (Hodges 1958, Ark. Mat. 3, 469-486): nothing where
     this is used, below 1e-308.
     """
+    from scipy.special import gammaln
+
     h = round(n * statistic)
     natural = math.log(2) + 2 * gammaln(n + 1) - gammaln(n - h + 1) - gammaln(n + h + 1)
     return float(natural / math.log(10))

@@ -9,18 +9,9 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from lethe.metrics import Value
 from lethe.metrics.probability import EPSILON
-
-ATTACKS = {
-    "mia_loss": "avg_loss",
-    "mia_min_k": "min_k",
-    "mia_min_k_plus_plus": "min_k_plus_plus",
-    "mia_zlib": "zlib",
-}
-"""Metric -> column of the per-sample table that holds its score."""
 
 
 def min_k_score(values: np.ndarray, answer: np.ndarray, n_answers: int, share: float) -> np.ndarray:
@@ -62,6 +53,8 @@ def auc(forget: np.ndarray, holdout: np.ndarray) -> Value:
     Args:
         forget, holdout: scores, low for members; entries that are not finite are dropped and counted.
     """
+    from sklearn.metrics import roc_auc_score  # slow to import, and the workflow plans without it
+
     kept = [np.asarray(scores, dtype=np.float64) for scores in (forget, holdout)]
     dropped = sum(int((~np.isfinite(scores)).sum()) for scores in kept)
     kept = [scores[np.isfinite(scores)] for scores in kept]

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 
 
 def rouge_l_recall(answers: Iterable[str], generations: Iterable[str]) -> np.ndarray:
@@ -17,6 +16,8 @@ def rouge_l_recall(answers: Iterable[str], generations: Iterable[str]) -> np.nda
     rouge_score counts ASCII letters and digits only; an answer without any has no recall (NaN), where the
     library returns 0.
     """
+    from rouge_score.rouge_scorer import RougeScorer  # slow to import, and the workflow plans without it
+
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     return np.array(
         [

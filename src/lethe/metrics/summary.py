@@ -3,102 +3,99 @@
 Runs on the stored per-sample tables alone, so a summary can be made again without model or data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from lethe.metrics import METRICS, Value
-from lethe.metrics.aggregate import absolute, aggregate, delta_mu, delta_mu_relative
-from lethe.metrics.forget_quality import forget_quality
-from lethe.metrics.membership import ATTACKS, auc, privleak
-from lethe.metrics.samples import Measured, samples
-from lethe.metrics.utility import NINE, TEACHER_FORCED, model_utility
+from lethe.metrics import Metric, Value
 
-__all__ = ["Measured", "samples", "summarise", "to_json"]
-
-_NEEDS = {
-    "prob": "it needs finite log-probabilities of the answer",
-    "prob_normalised": "it needs the answer and perturbed answers",
-    "rouge_l_recall": "it needs a generation",
-    "paraphrase_prob": "it needs a paraphrased answer",
-    "perturbed_prob": "it needs perturbed answers",
-    "truth_ratio_form": "it needs perturbed answers and, for forget and retain, a paraphrased one",
-    "knowledge": "it needs perturbed answers and a paraphrased one",
-    "extraction_strength": "it needs a token before the end token",
-    "exact_memorization": "it needs a token before the end token",
-}
+NO_RETAIN = "the benchmark has no retain model to compare with"
 
 
-def summarise(
-    samples_model: pd.DataFrame, samples_retain: pd.DataFrame, samples_full: pd.DataFrame
-) -> dict[str, Value]:
-    """All metrics of `METRICS`, in its order.
+class Case:
+    """A model to be judged: what metrics are functions of.
 
-    Samples whose value is undefined are left out of that metric and counted in `Value.counts`; a metric
-    without any sample is undefined. The truth ratios of model and retain model are matched by sample id.
+    `case["model_utility"]` is another metric of the same model, computed once.
+
+    Attributes:
+        samples: the model's per-sample table (`Benchmark.samples`).
+        full: the model before unlearning, as a case.
+        retain: the model trained on the retain data only, as a case; None where the benchmark has none.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Metric],
+        samples: pd.DataFrame,
+        full: "Case | None" = None,
+        retain: "Case | None" = None,
+    ):
+        self._metrics, self._values = metrics, {}
+        self.samples, self.full, self.retain = samples, full or self, retain
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._values:
+            self._values[name] = self._metrics[name].of(self)
+        return self._values[name]
+
+    def column(self, set: str, column: str) -> np.ndarray:
+        """[S] values of a column over the probes of a set; empty if the set was not measured."""
+        return self.samples.loc[self.samples["set"] == set, column].to_numpy(np.float64)
+
+
+def summarise(metrics: Mapping[str, Metric], tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Value]]:
+    """All metrics of each model, in their order.
+
+    Samples whose value is undefined are left out of a metric and counted in `Value.counts`; a metric without any sample
+    is undefined.
 
     Args:
-        samples_model, samples_retain, samples_full: tables of `samples`: of the model, of the model trained
-            on the retain data only, and of the model before unlearning; sets may be missing.
+        metrics: of the benchmark.
+        tables: model -> per-sample table; "full" is among them, and "retain" where the benchmark has retain models.
     """
-    summary = {
-        name: mean(samples_model, *metric.mean_of) for name, metric in METRICS.items() if metric.mean_of is not None
-    }
-    summary["model_utility"] = model_utility(summary)
-    summary["utility_teacher_forced"] = model_utility(summary, TEACHER_FORCED)
-    summary["forget_quality"], summary["neg_log10_fq"] = _forget_quality(samples_model, samples_retain)
-    full_utility = _utility(samples_full)
-    summary["delta_mu"] = delta_mu(full_utility, summary["model_utility"])
-    summary["delta_mu_relative"] = delta_mu_relative(full_utility, summary["model_utility"])
-    summary["aggregate"] = aggregate(summary["neg_log10_fq"], summary["delta_mu"])
-    for name, score in ATTACKS.items():
-        summary[name] = _attack(samples_model, score)
-    summary["privleak"] = privleak(summary["mia_min_k"], _attack(samples_retain, ATTACKS["mia_min_k"]))
-    summary["abs_privleak"] = absolute(summary["privleak"])
-    return {name: summary[name] for name in METRICS}
+    full = Case(metrics, tables["full"])
+    retain = Case(metrics, tables["retain"], full) if "retain" in tables else None
+    cases = {who: Case(metrics, table, full, retain) for who, table in tables.items()}
+    return {who: {name: case[name] for name in metrics} for who, case in cases.items()}
 
 
-def mean(table: pd.DataFrame, set: str, column: str) -> Value:
-    """Mean of a column over a set's samples; undefined, with the reason, if there is nothing to average."""
-    values = _column(table, set, column)
-    if not len(values):
-        return Value(None, f"the set '{set}' was not measured")
-    defined = values[np.isfinite(values)]
-    counts = {"samples": len(defined), "dropped": len(values) - len(defined)}
-    if not len(defined):
-        return Value(None, f"no sample of the set '{set}' has a {column}: {_NEEDS[column]}", counts)
-    return Value(float(defined.mean()), counts=counts)
+def mean_of(set: str, column: str, needs: str) -> Callable[[Case], Value]:
+    """A metric: the mean of a column over a set; undefined, with the reason, if there is nothing to average.
+
+    Args:
+        set: of probes.
+        column: of the per-sample table.
+        needs: what a value of it needs, for the reason.
+    """
+
+    def mean(case: Case) -> Value:
+        values = case.column(set, column)
+        if not len(values):
+            return Value(None, f"the set '{set}' was not measured")
+        defined = values[np.isfinite(values)]
+        counts = {"samples": len(defined), "dropped": len(values) - len(defined)}
+        if not len(defined):
+            return Value(None, f"no sample of the set '{set}' has a {column}: {needs}", counts)
+        return Value(float(defined.mean()), counts=counts)
+
+    return mean
 
 
-def to_json(summary: Mapping[str, Value]) -> dict[str, dict]:
+def against_retain(of: Callable[[Case, Case], Value]) -> Callable[[Case], Value]:
+    """A metric of the model and of the retain model; undefined where there is none."""
+    return lambda case: Value(None, NO_RETAIN) if case.retain is None else of(case, case.retain)
+
+
+def to_json(metrics: Mapping[str, Metric], summary: Mapping[str, Value]) -> dict[str, dict]:
     """name -> {value, unit, better, reason, counts}, ready for `lethe.io.write_json`."""
     return {
         name: {
             "value": value.value,
-            "unit": METRICS[name].unit,
-            "better": METRICS[name].better,
+            "unit": metrics[name].unit,
+            "better": metrics[name].better,
             "reason": value.reason,
             "counts": value.counts,
         }
         for name, value in summary.items()
     }
-
-
-def _column(table: pd.DataFrame, set: str, column: str) -> np.ndarray:
-    return table.loc[table["set"] == set, column].to_numpy(np.float64)
-
-
-def _utility(table: pd.DataFrame) -> Value:
-    return model_utility({name: mean(table, *METRICS[name].mean_of) for name in NINE})
-
-
-def _attack(table: pd.DataFrame, score: str) -> Value:
-    return auc(_column(table, "forget", score), _column(table, "holdout", score))
-
-
-def _forget_quality(model: pd.DataFrame, retain: pd.DataFrame) -> tuple[Value, Value]:
-    """Match by sample id first; a sample that only one of the two models has counts as dropped."""
-    ratios = [table.loc[table["set"] == "forget"].set_index("sample")["truth_ratio"] for table in (model, retain)]
-    both = pd.concat(ratios, axis=1, keys=["model", "retain"], join="outer")
-    return forget_quality(both["model"].to_numpy(np.float64), both["retain"].to_numpy(np.float64))

@@ -7,7 +7,7 @@ have ended leave the batch, so no step is computed for a batch whose every row i
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
@@ -44,6 +44,9 @@ class Cost:
 
     def __exit__(self, *_) -> None:
         self.seconds += time.perf_counter()
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @torch.inference_mode()

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.config import CheckpointConfig, FolderConfig, GgufConfig, HubConfig, PromptConfig, ScratchConfig
 from lethe.errors import InputError
 from lethe.io import atomic, sha256
@@ -35,7 +35,7 @@ _LOGIT_SETTINGS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "
 def obtain(
     config: HubConfig | FolderConfig | GgufConfig | CheckpointConfig,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict]:
-    """Fetch a pretrained model; returns model (fp32), tokenizer and what to record about the source.
+    """Fetch a pretrained model; returns model (fp32), tokenizer and what to row about the source.
 
     Raises:
         InputError: naming the source and the fix when it cannot be had, or when its head is not a plain linear map.
@@ -98,13 +98,13 @@ def _from_gguf(config: GgufConfig):
 
 
 def scratch(
-    config: ScratchConfig, records: list[Record], prompt: PromptConfig, seed: int
+    config: ScratchConfig, rows: list[Row], prompt: PromptConfig, seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """An untrained small Llama with a byte-level BPE tokenizer learned from `records` (the base's own training text).
+    """An untrained small Llama with a byte-level BPE tokenizer learned from `rows` (the base's own training text).
 
     Forget and retain rows have no part in the tokenizer, so that it cannot tell what was forgotten.
     """
-    texts = [f"{prompt.question}{r.question}{prompt.answer} {r.answer}" for r in records]
+    texts = [r.answer if r.prompt is None else f"{prompt.question}{r.prompt}{prompt.answer} {r.answer}" for r in rows]
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from lethe.analysis.auc import auc_table, definition
+from lethe.benchmarks.tofu_metrics import METRICS as OF_TOFU
 from lethe.config import MethodConfig, PromptConfig
 from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
-from lethe.tables.main import heading, main_table, text
+from lethe.tables.main import main_table, text
 from lethe.tables.render import Column, Layout, stacked
 from lethe.target import Target
 from lethe.tokens.table import considered
@@ -216,9 +217,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if row["quantity"] not in METRICS:
             return "undefined" if pd.isna(row["mean"]) else f"{row['mean']:.3f}".replace("-", "−")
         parts = {f"{row['quantity']}_{part}": row[part] for part in ("mean", "sd", "n")}
-        return text(parts | {"runs": row["runs"]}, row["quantity"])
+        return text(parts | {"runs": row["runs"]}, row["quantity"], OF_TOFU)
 
-    names = {metric: heading(metric) for metric in METRICS}
+    names = {metric: OF_TOFU[metric].title(metric) for metric in METRICS}
     rows = table.to_dict("records")
     return table.assign(
         quantity_heading=[names.get(row["quantity"], row["quantity"]) for row in rows],

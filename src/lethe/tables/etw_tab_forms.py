@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lethe.analysis.auc import DRAWN, definition
+from lethe.benchmarks.tofu_metrics import METRICS as OF_TOFU
 from lethe.evaluation.chosen import notes, read_chosen, resolved
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.methods.contract import Weighting, normalise_column
 from lethe.methods.forms import NormalisedEntropy
 from lethe.tables.correlation import correlation_table
-from lethe.tables.main import heading, main_table, text
+from lethe.tables.main import main_table, text
 from lethe.tables.render import Column, Layout, stacked
 from lethe.target import Target
 from lethe.tokens.table import considered, entropy_column
@@ -162,9 +163,10 @@ def form_table(
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """With a column `<metric>_text` each: mean ± sd, and how many runs are undefined; missing where no method is."""
     rows = table.to_dict("records")
-    return table.assign(
-        **{f"{name}_text": [None if pd.isna(row["runs"]) else text(row, name) for row in rows] for name in METRICS}
-    )
+    shown = {
+        f"{name}_text": [None if pd.isna(row["runs"]) else text(row, name, OF_TOFU) for row in rows] for name in METRICS
+    }
+    return table.assign(**shown)
 
 
 def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: tuple[str, ...] = ()) -> Layout:
@@ -188,7 +190,7 @@ def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: t
         "runs": Column("n", ".0f", missing="–"),
     }
     for name in METRICS:
-        columns[f"{name}_text"] = Column(heading(name), missing="–")
+        columns[f"{name}_text"] = Column(OF_TOFU[name].title(name), missing="–")
     columns["reason"] = Column("remark", missing="", wide=True)
     mutual = (
         f"mutual_information: I = H(mean p_k) − mean H(p_k) over K = {passes} passes of the starting model, T = 1, "

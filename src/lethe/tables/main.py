@@ -10,66 +10,27 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.contract import Benchmark
 from lethe.errors import InputError
 from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import require
-from lethe.metrics import METRICS
+from lethe.metrics import Metric
 from lethe.tables.render import Column, Layout, cell
 from lethe.target import Target
 
 KEYS = ["model", "split", "method"]
 REFERENCES = ("full", "retain")
-MAIN_METRICS = (
-    "neg_log10_fq",
-    "delta_mu",
-    "aggregate",
-    "abs_privleak",
-    "model_utility",
-    "forget_Q_A_Prob",
-    "forget_Q_A_ROUGE",
-    "extraction_strength",
-)
-ALSO = ("delta_mu_relative",)
-"""In the CSV of the main table only."""
-
-
-# Heading and number format where the metric's name and three decimals will not do; what a metric is, its unit
-# and which way is better are declared in `lethe.metrics`.
-HEADINGS = {
-    "neg_log10_fq": "−log₁₀ FQ",
-    "forget_quality": "FQ",
-    "delta_mu": "ΔMU (points)",
-    "model_utility": "MU",
-    "aggregate": "Agg.",
-    "abs_privleak": "|Priv.| (%)",
-    "privleak": "Priv. (%)",
-    "forget_Q_A_Prob": "forget probability",
-    "forget_Q_A_ROUGE": "forget ROUGE-L",
-    "forget_truth_ratio": "forget truth ratio",
-    "extraction_strength": "ES",
-    "exact_memorization": "EM",
-}
-FORMATS = {"forget_quality": ".3g", "delta_mu": ".2f", "abs_privleak": ".2f", "privleak": ".2f"}
-ARROW = {"lower": " ↓", "higher": " ↑", "zero": " → 0", "half": " → 0.5", None: ""}
+"""Methods that are no methods: models that the others are held against."""
 
 
 def make(source, settings, target: Target) -> None:
     """From every run and what the searches chose, the main table and all runs as CSV."""
-    runs = read_runs(source.runs)
-    table = with_best(main_table(runs, [*MAIN_METRICS, *ALSO]), MAIN_METRICS)
-    target.table(table, layout(MAIN_METRICS, notes(read_chosen(source.chosen), settings.tried)))
+    benchmark, runs = BENCHMARKS[settings.task], read_runs(source.runs)
+    table = with_best(main_table(runs, [*benchmark.main, *benchmark.also]), benchmark)
+    target.table(table, layout(benchmark, notes(read_chosen(source.chosen), settings.tried)))
     target.csv(runs, "runs")
-
-
-def better(name: str) -> str | None:
-    """Which way of a metric is better, by `lethe.metrics`; None for no preference or a name unknown there."""
-    return METRICS[name].better if name in METRICS else None
-
-
-def heading(name: str) -> str:
-    """Heading of a metric's column, with an arrow to where it is better."""
-    return HEADINGS.get(name, name) + ARROW[better(name)]
 
 
 def main_table(runs: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
@@ -106,47 +67,44 @@ def main_table(runs: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
     return table.reset_index()
 
 
-def best(table: pd.DataFrame, name: str) -> np.ndarray:
+def best(table: pd.DataFrame, name: str, metrics: Mapping[str, Metric]) -> np.ndarray:
     """[rows] bool: the best methods of each model and split; ties are all best.
 
     Reference models compete with nobody, nor does a method of which a run is undefined.
     """
     means = table[f"{name}_mean"].where(table[f"{name}_n"] == table["runs"])
     means = means.where(~table["method"].isin(REFERENCES))
-    loss = {
-        "lower": means,
-        "higher": -means,
-        "zero": means.abs(),
-        "half": (means - 0.5).abs(),
-        None: means * np.nan,
-    }[better(name)]
+    loss = metrics[name].cost(means)
     return (loss == loss.groupby([table["model"], table["split"]]).transform("min")).to_numpy()
 
 
-def column(name: str) -> Column:
+def column(name: str, metrics: Mapping[str, Metric]) -> Column:
     """How a metric of `main_table` is shown, under `<metric>_mean`: mean ± sd, and how many runs are undefined."""
-    return Column(heading(name), FORMATS.get(name, ".3f"), spread=f"{name}_sd", defined=(f"{name}_n", "runs"))
+    metric = metrics[name]
+    return Column(metric.title(name), metric.form, spread=f"{name}_sd", defined=(f"{name}_n", "runs"))
 
 
-def text(row: Mapping, name: str) -> str:
+def text(row: Mapping, name: str, metrics: Mapping[str, Metric]) -> str:
     """A metric of a row of `main_table`: `0.492 ± 0.051; undefined (1 of 3)`, `undefined (3 of 3)`."""
-    return cell(row, f"{name}_mean", column(name))
+    return cell(row, f"{name}_mean", column(name, metrics))
 
 
-def with_best(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
-    """`main_table` with a column `<metric>_best`, see `best`."""
-    return table.assign(**{f"{name}_best": best(table, name) for name in metrics})
+def with_best(table: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
+    """`main_table` with a column `<metric>_best` for each of the benchmark's main metrics, see `best`."""
+    return table.assign(**{f"{name}_best": best(table, name, benchmark.metrics) for name in benchmark.main})
 
 
-def layout(metrics: Iterable[str], search: tuple[str, ...] = ()) -> Layout:
+def layout(benchmark: Benchmark, search: tuple[str, ...] = ()) -> Layout:
     """How the main table is set, from `with_best`.
 
     Args:
-        metrics: those shown.
+        benchmark: whose main metrics are shown.
         search: `lethe.evaluation.chosen.notes`.
     """
     columns = {key: Column(key) for key in KEYS} | {"runs": Column("n", ".0f")}
-    columns |= {f"{name}_mean": replace(column(name), bold=f"{name}_best") for name in metrics}
+    columns |= {
+        f"{name}_mean": replace(column(name, benchmark.metrics), bold=f"{name}_best") for name in benchmark.main
+    }
     return Layout(
         "Forgetting, utility and privacy of every method; mean ± standard deviation over seeds.",
         columns,

@@ -6,28 +6,32 @@ is unknown (our specification §10, no. 6), so here the rule and its seed stand 
 
 from collections.abc import Iterable
 
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.contract import Benchmark
 from lethe.evaluation.runs import read_runs
 from lethe.selection import RULES
-from lethe.tables.main import FORMATS, MAIN_METRICS, heading
 from lethe.tables.render import Column, Layout
 from lethe.target import Target
 
 
 def make(source, settings, target: Target) -> None:
     """From the runs of every search, one table of them."""
-    target.table(read_runs(source.search), layout(settings.rule, settings.selection_seed, settings.seeds))
+    told = (settings.rule, settings.selection_seed, settings.seeds, BENCHMARKS[settings.task])
+    target.table(read_runs(source.search), layout(*told))
 
 
-def layout(rule: str, seed: int, seeds: Iterable[int]) -> Layout:
+def layout(rule: str, seed: int, seeds: Iterable[int], benchmark: Benchmark) -> Layout:
     """How the rows of `search/…/runs.parquet` are set.
 
     Args:
         rule: `selection.rule`.
         seed: `selection.seed`, of the runs that are compared.
         seeds: those of the runs that are reported elsewhere.
+        benchmark: whose main metrics are shown.
     """
     columns = {name: Column(name) for name in ("model", "split", "method", "point", "chosen")}
-    columns |= {name: Column(heading(name), FORMATS.get(name, ".3f")) for name in MAIN_METRICS}
+    metrics = {name: benchmark.metrics[name] for name in benchmark.main}
+    columns |= {name: Column(metric.title(name), metric.form) for name, metric in metrics.items()}
     meaning = (RULES[rule].__doc__ or "").strip().splitlines()[0]
     return Layout(
         "Configurations that the searches tried.",

@@ -12,21 +12,17 @@ import pandas as pd
 from scipy import stats
 
 from lethe.analysis.auc import interval, resamples
-from lethe.benchmarks.records import read_records
+from lethe.benchmarks import BENCHMARKS
+from lethe.benchmarks.contract import Benchmark
+from lethe.benchmarks.prepared import read_data
 from lethe.errors import InputError
 from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table, require
-from lethe.tables.main import REFERENCES, heading
+from lethe.tables.main import REFERENCES
 from lethe.tables.render import Column, Layout, stacked
 from lethe.target import Target
 
-RUN_METRICS = ("neg_log10_fq", "delta_mu", "abs_privleak", "aggregate", "model_utility", "forget_Q_A_Prob")
-SAMPLE_METRICS = {
-    "prob": "forget probability",
-    "truth_ratio_distance": "|ln TR − ln TR retain|",
-    "rouge_l_recall": "forget ROUGE-L",
-}
 LEVEL = 0.05
 # A sign test on n clusters cannot fall below 2/2^n: 0.0625 for 5 and 0.031 for 6, so fewer than 6 cannot show a
 # difference at LEVEL. The percentile interval would not tell: that of 2 clusters reaches from one mean to the other,
@@ -35,17 +31,18 @@ LEAST_CLUSTERS = 6
 
 
 def make(source, settings, target: Target) -> None:
-    """From runs, samples, records and what the searches chose, the tests over seeds and those over samples."""
+    """From runs, samples, data and what the searches chose, the tests over seeds and those over samples."""
     method, search = settings.method, notes(read_chosen(source.chosen), settings.tried)
-    by_seed = seed_table(read_runs(source.runs), method)
-    groups = {record.id: record.group for record in read_records(source.records[0])}
+    benchmark = BENCHMARKS[settings.task]
+    groups = {probe.id: probe.group for probe in read_data(source.data[0]).probes}
+    by_seed = seed_table(read_runs(source.runs), method, benchmark)
     by_sample = {
-        place: sample_table(read_table(path), groups, method, settings.bootstrap, settings.seed)
+        place: sample_table(read_table(path), groups, method, settings.bootstrap, settings.seed, benchmark=benchmark)
         for place, path in zip(settings.places, source.samples, strict=True)
     }
-    target.table(headed(by_seed), seed_layout(method, len(settings.seeds), search), "seeds")
-    samples = headed(stacked(by_sample, ["model", "split"]))
-    target.table(samples, sample_layout(method, settings.bootstrap, search), "samples")
+    target.table(headed(by_seed, benchmark), seed_layout(method, len(settings.seeds), search), "seeds")
+    samples = headed(stacked(by_sample, ["model", "split"]), benchmark)
+    target.table(samples, sample_layout(method, settings.bootstrap, benchmark, search), "samples")
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -74,12 +71,13 @@ def _direction(difference: float, shown: bool) -> str:
     return ("lower" if difference < 0 else "higher") if shown else "not shown"
 
 
-def seed_table(runs: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Paired tests over seeds of a method against each other one, for each model, split and metric of RUN_METRICS.
+def seed_table(runs: pd.DataFrame, method: str, benchmark: Benchmark) -> pd.DataFrame:
+    """Paired tests over seeds of a method against each other one, for each model, split and metric.
 
     Args:
         runs: one row per (model, split, method, seed); NaN and infinite values are undefined.
         method: the method that the others are compared with.
+        benchmark: whose `by_seed` is tested.
 
     Returns:
         Columns model, split, metric, other; seeds (common to both), pairs (of them, with both values defined);
@@ -91,14 +89,14 @@ def seed_table(runs: pd.DataFrame, method: str) -> pd.DataFrame:
     Raises:
         InputError: if the method or a metric is missing.
     """
-    require(runs, ["model", "split", "method", "seed", *RUN_METRICS], "runs table")
+    require(runs, ["model", "split", "method", "seed", *benchmark.by_seed], "runs table")
     if method not in set(runs["method"]):
         raise InputError(f"runs table: no run of method '{method}'; name one of {sorted(set(runs['method']))}.")
     rows = []
     for (model, split), group in runs[~runs["method"].isin(REFERENCES)].groupby(["model", "split"], sort=False):
         others = [name for name in group["method"].unique() if name != method]
         present = group.assign(present=True).pivot(index="seed", columns="method", values="present").notna()
-        for metric in RUN_METRICS:
+        for metric in benchmark.by_seed:
             values = group.pivot(index="seed", columns="method", values=metric).astype(float)
             family = []
             for other in others:
@@ -156,25 +154,22 @@ def _paired(differences: np.ndarray, seeds: int) -> dict:
     }
 
 
-def sample_values(samples: pd.DataFrame) -> pd.DataFrame:
-    """Per-sample values of the forget set of one model and split, averaged over the seeds of each method.
+def sample_values(samples: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
+    """Per-sample values of the set to forget, of one model and split, averaged over the seeds of each method.
 
     Args:
         samples: per-sample table with column run = "full", "retain" or "<method>/seed<n>".
+        benchmark: whose `by_sample` is taken.
 
     Returns:
-        Index sample, columns (metric of SAMPLE_METRICS, method). The truth ratio's distance is taken for each run,
-        before the average. A value that is undefined in any seed is NaN.
+        Index sample, columns (metric of `by_sample`, method). A value that is undefined in any seed is NaN.
     """
-    require(samples, ["set", "sample", "run", "prob", "truth_ratio", "rouge_l_recall"], "samples table")
-    forget = samples[samples["set"] == "forget"]
-    positive = forget["truth_ratio"].where(forget["truth_ratio"] > 0)
-    forget = forget.assign(log_ratio=np.log(positive))
-    retain = forget[forget["run"] == "retain"].set_index("sample")["log_ratio"]
-    distance = (forget["log_ratio"] - forget["sample"].map(retain)).abs()
-    forget = forget.assign(truth_ratio_distance=distance, method=forget["run"].str.partition("/seed")[0])
-    forget = forget[~forget["method"].isin(REFERENCES)]
-    values = forget.replace([np.inf, -np.inf], np.nan).groupby(["sample", "method"], sort=False)[list(SAMPLE_METRICS)]
+    require(samples, ["set", "sample", "run"], "samples table")
+    rows = samples[samples["set"] == benchmark.headline.probes]
+    found = {name: metric.of(rows) for name, metric in benchmark.by_sample.items()}
+    rows = rows[["sample", "run"]].assign(**found, method=rows["run"].str.partition("/seed")[0])
+    rows = rows[~rows["method"].isin(REFERENCES)].replace([np.inf, -np.inf], np.nan)
+    values = rows.groupby(["sample", "method"], sort=False)[list(benchmark.by_sample)]
     # Not mean(skipna=False), which pandas has from 3.0 on only.
     complete = values.count().eq(values.size(), axis=0)
     return values.mean().where(complete).unstack("method")
@@ -194,7 +189,12 @@ def clustered_interval(values: np.ndarray, cluster: np.ndarray, bootstrap: int, 
 
 
 def sample_table(
-    samples: pd.DataFrame, groups: Mapping[str, str], method: str, bootstrap: int = 1000, seed: int = 0
+    samples: pd.DataFrame,
+    groups: Mapping[str, str],
+    method: str,
+    benchmark: Benchmark,
+    bootstrap: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Paired tests over forget samples of a method against each other one, for one model and split.
 
@@ -202,6 +202,7 @@ def sample_table(
         samples: see `sample_values`.
         groups: sample -> author.
         method: the method that the others are compared with.
+        benchmark: see `sample_values`.
         bootstrap: resamples of the authors.
         seed: of the resamples.
 
@@ -212,10 +213,10 @@ def sample_table(
         holds ("lower", "higher": the interval leaves out 0 and holm < 0.05; else "not shown", so always without an
         interval); reason (why something is undefined).
     """
-    values = sample_values(samples)
+    values = sample_values(samples, benchmark)
     authors = values.index.map(groups).to_numpy()
     rows = []
-    for metric in SAMPLE_METRICS:
+    for metric in benchmark.by_sample:
         family = []
         for other in [name for name in values[metric].columns if name != method]:
             difference = (values[metric][method] - values[metric][other]).to_numpy(float)
@@ -270,10 +271,10 @@ KEYS = {
 LAST = {"holds": Column("difference"), "reason": Column("remark", missing="", wide=True)}
 
 
-def headed(table: pd.DataFrame) -> pd.DataFrame:
+def headed(table: pd.DataFrame, benchmark: Benchmark) -> pd.DataFrame:
     """The table with a column metric_heading: the metric's name for readers, with an arrow to where it is better."""
-    names = {metric: heading(metric) for metric in RUN_METRICS}
-    names |= {metric: f"{name} ↓" for metric, name in SAMPLE_METRICS.items()}
+    names = {name: benchmark.metrics[name].title(name) for name in benchmark.by_seed}
+    names |= {name: f"{metric.heading} ↓" for name, metric in benchmark.by_sample.items()}
     return table.assign(metric_heading=table["metric"].map(names))
 
 
@@ -307,7 +308,7 @@ def seed_layout(method: str, seeds: int, search: tuple[str, ...] = ()) -> Layout
     )
 
 
-def sample_layout(method: str, bootstrap: int, search: tuple[str, ...] = ()) -> Layout:
+def sample_layout(method: str, bootstrap: int, benchmark: Benchmark, search: tuple[str, ...] = ()) -> Layout:
     """How the table over samples is set; `search` is `lethe.evaluation.chosen.notes`."""
     columns = {
         "samples": Column("samples", ".0f"),
@@ -322,8 +323,12 @@ def sample_layout(method: str, bootstrap: int, search: tuple[str, ...] = ()) -> 
         f"{method} against each other method, paired over forget samples.",
         KEYS | columns | LAST,
         (
-            "Values of a sample are averaged over seeds first, so a seed's luck is averaged too, but not tested. "
-            "|ln TR − ln TR retain|: how far a sample's truth ratio is from the retain model's.",
+            " ".join(
+                [
+                    "Values of a sample are averaged over seeds first; a seed's luck is averaged too, but not tested.",
+                    *(metric.note for metric in benchmark.by_sample.values() if metric.note),
+                ]
+            ),
             f"Brackets: 95 % percentile interval of the mean difference, {bootstrap} bootstrap resamples of authors, "
             "not corrected; with few authors it is too narrow. With fewer than "
             f"{LEAST_CLUSTERS} there is none: a sign test on n authors cannot fall below 2/2^n, and "

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data
 from lethe.config import LabelConfig
 from lethe.labels import LABELS
 
 log = logging.getLogger(__name__)
 
 
-def annotate(table: pd.DataFrame, records: list[Record], labels: Mapping[str, LabelConfig]) -> pd.DataFrame:
+def annotate(table: pd.DataFrame, data: Data, labels: Mapping[str, LabelConfig]) -> pd.DataFrame:
     """The token table with a column `informative_<name>` (nullable boolean) for every label source.
 
     Args:
         table: one row per answer token: sample, position, text, start, end (characters of the answer), eos.
-        records: records of the benchmark; those of other samples are ignored.
+        data: of the benchmark; rows of other samples are ignored.
         labels: name -> config of the source, as in the study's `labels`.
 
     Raises:
@@ -25,7 +25,7 @@ def annotate(table: pd.DataFrame, records: list[Record], labels: Mapping[str, La
     """
     columns = {}
     for name, config in labels.items():
-        column = LABELS[config.source](config, records, table)
+        column = LABELS[config.source](config, data, table)
         if column.notna().any():
             log.info("label source '%s': %.1f %% of its tokens are informative", name, 100 * column.mean())
         else:

@@ -6,19 +6,19 @@ question; a token takes the part of speech of the word that its first character 
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.labels.align import informative
 from lethe.labels.spacy import load_pipeline
 
 
-def parse(table: pd.DataFrame, records: list[Record], model: str) -> pd.DataFrame:
+def parse(table: pd.DataFrame, rows: list[Row], model: str) -> pd.DataFrame:
     """The token table with `pos` (universal tag, empty where there is no word), `noun_chunk` and `entity` (bool).
 
     Raises:
         InputError: if the spaCy model is not installed.
     """
     wanted = set(table["sample"])
-    chosen = [record for record in records if record.id in wanted]
+    chosen = [row for row in rows if row.id in wanted]
     docs = dict(zip((r.id for r in chosen), load_pipeline(model).pipe([r.answer for r in chosen]), strict=True))
     chunks = {s: [(c.start_char, c.end_char) for c in doc.noun_chunks] for s, doc in docs.items()}
     entities = {s: [(e.start_char, e.end_char) for e in doc.ents] for s, doc in docs.items()}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.errors import InputError
 from lethe.methods.forms import Form
 from lethe.models.forward import Question, score_answers
@@ -15,14 +15,14 @@ from lethe.tokens.table import entropy_column, token_keys
 def score_table(
     model: PreTrainedModel,
     encoder: Encoder,
-    records: list[Record],
+    rows: list[Row],
     table: pd.DataFrame,
     temperatures: list[float],
     dtype,
     forms: tuple[Form, ...] = (),
 ) -> pd.DataFrame:
     """The token table with `logprob`, `entropy_T<t>` (nats) and the forms' columns, from one teacher-forced pass."""
-    questions = [Question(encoder.prompt(r.question), [encoder.answer(r.answer)[0]]) for r in records]
+    questions = [Question(example.prompt, [example.answer]) for example in encoder.examples(rows)]
     scores, _ = score_answers(model, questions, tuple(temperatures), dtype=dtype, forms=tuple(forms))
     columns = {"logprob": np.concatenate([s[0].logprob.numpy() for s in scores])}
     for t in temperatures:
@@ -30,8 +30,8 @@ def score_table(
     for form in forms:
         columns[form.column] = np.concatenate([s[0].forms[form].numpy() for s in scores])
     key = ["sample", "position", "token_id"]
-    scored = pd.DataFrame(token_keys([r.id for r in records], [q.answers[0] for q in questions]) | columns)
+    scored = pd.DataFrame(token_keys([r.id for r in rows], [q.answers[0] for q in questions]) | columns)
     merged = table.merge(scored, on=key, how="left", validate="one_to_one")
     if len(merged) != len(scored) or merged["logprob"].isna().any():
-        raise InputError("token table and records do not belong together; rebuild the table for this model.")
+        raise InputError("token table and rows do not belong together; rebuild the table for this model.")
     return merged

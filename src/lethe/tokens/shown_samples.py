@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Data
 from lethe.errors import InputError
 
 
@@ -39,21 +39,17 @@ def chosen_samples(table: pd.DataFrame, wanted: Iterable[str], groups: Mapping[s
     return present_samples(table, wanted) or default_samples(table, groups)
 
 
-def check_wanted(wanted: Sequence[str], records: Iterable[Record]) -> None:
+def check_wanted(wanted: Sequence[str], data: Data) -> None:
     """Refuse names that no figure of any split could show.
 
     Args:
         wanted: `figures.samples`.
-        records: of the benchmark.
+        data: of the benchmark.
 
     Raises:
         InputError: naming those that are in no forget split.
     """
-    forget = [
-        record.id
-        for record in records
-        if record.set == "full" and any(split.startswith("forget") for split in record.splits)
-    ]
+    forget = [row.id for row in data.all_forget()]
     missing = sorted(set(wanted) - set(forget))
     if missing:
-        raise InputError(f"figures.samples: {missing} are in no forget split; name records such as {forget[0]}.")
+        raise InputError(f"figures.samples: {missing} are in no forget split; name rows such as {forget[0]}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lethe.benchmarks.records import fine_tuning_rows, read_records, select
+from lethe.benchmarks.prepared import read_data
 from lethe.config import ModelConfig, PromptConfig, ScratchConfig, TrainingConfig
 from lethe.io import write_json, write_table
 from lethe.models import sources
@@ -12,13 +12,11 @@ from lethe.training.loop import FineTuning, train
 from lethe.training.recorders import Recorder, look_at_tokens
 
 
-def base(
-    records: str, target: Mapping[str, str], config: ModelConfig, prompt: PromptConfig, seed: int, gpus: int
-) -> None:
+def base(data: str, target: Mapping[str, str], config: ModelConfig, prompt: PromptConfig, seed: int, gpus: int) -> None:
     """The rule `base`: fetch a pretrained model, or train a small one on the benchmark's `world` rows.
 
     Args:
-        records: file of the benchmark's records.
+        data: file of the benchmark's data.
         target: model (folder), source (JSON) -> path.
         config: where the model comes from.
         prompt: how a question becomes a prompt.
@@ -26,7 +24,7 @@ def base(
         gpus: granted by the scheduler.
     """
     if isinstance(config, ScratchConfig):
-        world = select(read_records(records), "world")
+        world = list(read_data(data).world)
         model, tokenizer = sources.scratch(config, world, prompt, seed)
         examples = Encoder(tokenizer, prompt, sources.context_length(model.config)).examples(world)
         log = train(model, FineTuning(examples), len(examples), config.training, seed, gpus)
@@ -41,7 +39,7 @@ def base(
 def finetune(
     source: Mapping[str, str],
     target: Mapping[str, str],
-    data: tuple[str, bool],
+    rows: tuple[str | None, bool],
     training: TrainingConfig,
     prompt: PromptConfig,
     temperatures: tuple[float, ...],
@@ -55,9 +53,9 @@ def finetune(
     study that takes another one need not be fine-tuned again. Nothing starts from a retain model.
 
     Args:
-        source: records, model -> path.
+        source: data, model -> path.
         target: model (folder), log, epochs -> path.
-        data: `full` or a retain split, and whether the world rows of the utility sets are rehearsed.
+        rows: the split whose retained rows are learned (None: all rows), and whether rows of the world are rehearsed.
         training: of the loop.
         prompt: how a question becomes a prompt.
         temperatures: of the entropies recorded.
@@ -65,14 +63,13 @@ def finetune(
         gpus: granted by the scheduler.
         origin: provenance.
     """
-    name, rehearse = data
-    records = read_records(source["records"])
+    split, rehearse = rows
+    data = read_data(source["data"])
     model, tokenizer = sources.load(source["model"])
     encoder = Encoder(tokenizer, prompt, sources.context_length(model.config))
-    examples = encoder.examples(fine_tuning_rows(records, name, rehearse))
-    forget = [row for row in select(records, "full") if any(split.startswith("forget") for split in row.splits)]
-    look = look_at_tokens(encoder.examples(forget), temperatures)
-    epochs = Recorder(look, range(training.epochs + 1) if name == "full" else [])
+    examples = encoder.examples(data.fine_tuning(split, rehearse))
+    look = look_at_tokens(encoder.examples(data.all_forget()), temperatures)
+    epochs = Recorder(look, range(training.epochs + 1) if split is None else [])
     log = train(model, FineTuning(examples), len(examples), training, seed, gpus, epochs)
     sources.save(model, tokenizer, target["model"])
     origin = {**origin, "machine": machine(gpus, training.precision)}

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Probe
 from lethe.config import MeasureConfig
 from lethe.evaluation.measure import measure_generations, measure_tokens, no_generations
+from lethe.evaluation.sets import by_set
 from lethe.methods.kernel import token_scores
 from lethe.models.device import autocast
 from lethe.models.prompts import Encoder, Example
@@ -65,13 +66,13 @@ def look_at_tokens(examples: list[Example], temperatures: tuple[float, ...]) -> 
 
 
 class Measurement:
-    """Look at the evaluation sets as `lethe.evaluation.measure` does; rows are shared out among the processes.
+    """Look at the probes as `lethe.evaluation.measure` does; those of each set are shared out among the processes.
 
     `tokens` and `generations` are two looks; the cheap suite takes only the first.
     """
 
-    def __init__(self, encoder: Encoder, sets: dict[str, list[Record]], config: MeasureConfig, tokens_per_batch: int):
-        self.encoder, self.sets, self.config, self.tokens_per_batch = encoder, sets, config, tokens_per_batch
+    def __init__(self, encoder: Encoder, probes: list[Probe], config: MeasureConfig, tokens_per_batch: int):
+        self.encoder, self.probes, self.config, self.tokens_per_batch = encoder, probes, config, tokens_per_batch
 
     def tokens(self, context: Context) -> pd.DataFrame:
         own = self._own(context)
@@ -86,5 +87,5 @@ class Measurement:
         )
         return pd.concat(context.gather([table]), ignore_index=True)
 
-    def _own(self, context: Context) -> dict[str, list[Record]]:
-        return {name: [rows[i] for i in context.share(len(rows))] for name, rows in self.sets.items()}
+    def _own(self, context: Context) -> list[Probe]:
+        return [own[i] for own in by_set(self.probes).values() for i in context.share(len(own))]

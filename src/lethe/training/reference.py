@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from lethe.benchmarks.records import Record
+from lethe.benchmarks.contract import Row
 from lethe.benchmarks.refusals import read_lines, refuse
 from lethe.io import atomic, read_table
 from lethe.models.device import autocast
@@ -116,7 +116,7 @@ def read_starting(
     kept: Mapping[str, str | Path],
     refusals: str | Path | None,
     encoder: Encoder,
-    forget: list[Record],
+    forget: list[Row],
     lines: str | None,
     seed: int,
 ) -> Starting:

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lethe.benchmarks.records import Record, read_records, select
+from lethe.benchmarks.contract import Probe, Row
+from lethe.benchmarks.prepared import read_data
 from lethe.config import MeasureConfig, MethodConfig, Study, load
 from lethe.evaluation.measure import measure_generations, measure_tokens, no_generations
-from lethe.evaluation.sets import epoch_sets, evaluation_sets, restrict
+from lethe.evaluation.sets import asked, restrict, thinned
 from lethe.io import read_json, read_table, write_json, write_table
 from lethe.models import sources
 from lethe.models.device import autocast_dtype, choose_device, machine
@@ -24,7 +25,6 @@ from lethe.models.forward import Cost
 from lethe.models.prompts import Encoder
 from lethe.plan import measurement
 from lethe.provenance import provenance
-from lethe.splits import retain_split
 from lethe.tokens.table import join
 from lethe.training.loop import train
 from lethe.training.recorders import Measurement, Recorder, together
@@ -42,44 +42,41 @@ class Ground:
         forget, retain: rows of the split.
         table: token table with what training reads.
         starting: what is kept of the starting model beside the table.
-        sets: evaluation sets of the split.
-        records: of the benchmark.
+        probes: what the trained model is asked.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     encoder: Encoder
-    forget: list[Record]
-    retain: list[Record]
+    forget: list[Row]
+    retain: list[Row]
     table: pd.DataFrame
     starting: Starting
-    sets: dict[str, list[Record]]
-    records: list[Record]
+    probes: list[Probe]
 
 
 def ground(source: Mapping[str, Any], split: str, study: Study) -> Ground:
     """Read what runs need.
 
     Args:
-        source: records, model (folder), tables; and where a method needs them kept_retain, kept_forget, refusals.
+        source: data, model (folder), tables; and where a method needs them kept_retain, kept_forget, refusals.
         split: forget split.
         study: the config.
     """
-    records = read_records(source["records"])
+    data = read_data(source["data"])
     model, tokenizer = sources.load(source["model"])
     encoder = Encoder(tokenizer, study.prompt, sources.context_length(model.config))
-    forget = select(records, "full", split)
+    forget = data.forget(split)
     kept = {key.removeprefix("kept_"): path for key, path in source.items() if key.startswith("kept_")}
     return Ground(
         model=model,
         tokenizer=tokenizer,
         encoder=encoder,
         forget=forget,
-        retain=select(records, "full", retain_split(split)),
+        retain=data.retain(split),
         table=join(map(read_table, source["tables"])),
         starting=read_starting(kept, source.get("refusals"), encoder, forget, study.refusals, study.seed),
-        sets=evaluation_sets(records, [split], study.splits, study.measure.limits),
-        records=records,
+        probes=asked(data, [split], study.splits, study.measure.limits),
     )
 
 
@@ -131,9 +128,9 @@ def run(
         save_weigher(task.weigher, learned)
     tables = {"log": log} | {name: recorder.table() for name, recorder in recorders.items()}
     measured, cost = measure_model(
-        model, ground.encoder, ground.sets, study.measure, study.tokens_per_batch, gpus, suite
+        model, ground.encoder, ground.probes, study.measure, study.tokens_per_batch, gpus, suite
     )
-    for name, table in _of_epochs(measured, ground.sets, study.measure).items():
+    for name, table in _of_epochs(measured, ground.probes, study.measure).items():
         if name in recorders:
             tables[name] = pd.concat([tables[name], table.assign(epoch=np.int32(training.epochs))], ignore_index=True)
     return tables | measured, cost
@@ -142,7 +139,7 @@ def run(
 def measure_model(
     model: PreTrainedModel,
     encoder: Encoder,
-    sets: dict[str, list[Record]],
+    probes: list[Probe],
     config: MeasureConfig,
     tokens_per_batch: int,
     gpus: int,
@@ -152,10 +149,10 @@ def measure_model(
     device = choose_device(gpus)
     dtype = autocast_dtype(config.precision, device)
     placed = sources.place(model, device, dtype)
-    tokens, teacher_forced = measure_tokens(placed, encoder, sets, tokens_per_batch, dtype)
+    tokens, teacher_forced = measure_tokens(placed, encoder, probes, tokens_per_batch, dtype)
     if suite == "cheap":
         return {"tokens": tokens, "generations": no_generations()}, {"teacher_forced": teacher_forced}
-    generations, generation = measure_generations(placed, encoder, sets, config, tokens_per_batch, dtype)
+    generations, generation = measure_generations(placed, encoder, probes, config, tokens_per_batch, dtype)
     return {"tokens": tokens, "generations": generations}, {"teacher_forced": teacher_forced, "generation": generation}
 
 
@@ -164,8 +161,7 @@ def _recorders(
 ) -> dict[str, Recorder]:
     recorders = {"weights": Recorder(task.weights, range(epochs + 1))}
     if config.every:
-        sets = epoch_sets(ground.sets, config.during)
-        look = Measurement(ground.encoder, sets, config, tokens_per_batch)
+        look = Measurement(ground.encoder, thinned(ground.probes, config.during), config, tokens_per_batch)
         when = range(config.every, epochs, config.every)  # the last epoch is measured when the run is done
         recorders |= {
             "epoch_tokens": Recorder(look.tokens, when),
@@ -175,10 +171,10 @@ def _recorders(
 
 
 def _of_epochs(
-    measured: dict[str, pd.DataFrame], sets: dict[str, list[Record]], config: MeasureConfig
+    measured: dict[str, pd.DataFrame], probes: list[Probe], config: MeasureConfig
 ) -> dict[str, pd.DataFrame]:
     """The part of a final measurement that is measured during training as well."""
-    own = epoch_sets(sets, config.during)
+    own = thinned(probes, config.during)
     said = no_generations() if config.suite == "cheap" else restrict(measured["generations"], own)
     return {"epoch_tokens": restrict(measured["tokens"], own), "epoch_generations": said}
 
@@ -226,10 +222,10 @@ def write_measurement(
 def measure_stored(
     source: Mapping[str, Any], target: Mapping[str, str], config: Mapping, splits: list[str], gpus: int
 ) -> None:
-    """The rule `measure`: a stored model, asked about the rows of some forget splits; arguments as in `unlearn`."""
+    """The rule `measure`: a stored model, asked about some splits; arguments as in `unlearn`."""
     study = load(config)
-    sets = evaluation_sets(read_records(source["records"]), splits, study.splits, study.measure.limits)
+    probes = asked(read_data(source["data"]), splits, study.splits, study.measure.limits)
     model, tokenizer = sources.load(source["model"])
     encoder = Encoder(tokenizer, study.prompt, sources.context_length(model.config))
-    tables, cost = measure_model(model, encoder, sets, study.measure, study.tokens_per_batch, gpus)
+    tables, cost = measure_model(model, encoder, probes, study.measure, study.tokens_per_batch, gpus)
     write_measurement(tables, cost, target, config, gpus)

@@ -27,7 +27,6 @@ from lethe.evaluation.measure import no_generations
 from lethe.evaluation.runs import run_row
 from lethe.evaluation.substitute import by_substitute
 from lethe.io import read_table, sha256, write_json, write_table
-from lethe.metrics import METRICS
 from lethe.plan import measurement
 from lethe.provenance import provenance
 from lethe.selection import select
@@ -36,7 +35,6 @@ from lethe.training.run import Ground, ground, run
 
 log = logging.getLogger(__name__)
 
-OBJECTIVES = ("neg_log10_fq", "delta_mu")
 UNDEFINED = 1e6
 """What TPE is told in place of an undefined value: worse than any other."""
 
@@ -84,9 +82,9 @@ def search(
     # Optuna holds a study to one space, so a grid that has grown is a new study, which takes over what is known.
     space = hashlib.sha256(method.model_dump_json().encode()).hexdigest()
     trials = optuna.create_study(
-        study_name=f"{key}/{space}", storage=storage, directions=["minimize"] * len(OBJECTIVES), load_if_exists=True
+        study_name=f"{key}/{space}", storage=storage, directions=["minimize"] * 2, load_if_exists=True
     )
-    whole = study.tried(row["method"])
+    whole, minimised = study.tried(row["method"]), [study.task.headline.forgetting, study.task.headline.loss]
 
     def objective(trial: optuna.Trial) -> tuple[float, ...]:
         values = suggest(trial, method)
@@ -96,7 +94,8 @@ def search(
             metrics = trial_metrics(ground, method.at(values), study, references, row, gpus)
         trial.set_user_attr("row", metrics)
         trial.set_user_attr("values", values)
-        return tuple(UNDEFINED if metrics[name] is None else metrics[name] for name in OBJECTIVES)
+        costs = ((study.task.metrics[name], metrics[name]) for name in minimised)
+        return tuple(UNDEFINED if value is None else metric.cost(value) for metric, value in costs)
 
     while (done := _done(trials)) < whole:
         trials.sampler = optuna.samplers.TPESampler(seed=study.selection.seed + done)
@@ -149,11 +148,11 @@ def trial_metrics(
         tables, _ = run(ground, start, method, study, seed, gpus, epochs=False, suite=suite)
     except NonFiniteLoss as error:
         log.warning("%s", error)
-        return run_row(row["model"], row["split"], who, {}) | dict.fromkeys(METRICS)
+        return run_row(row["model"], row["split"], who, {}) | dict.fromkeys(study.task.metrics)
     measured = dict(references) | {"trial": (tables["tokens"], tables["generations"])}
     if suite == "cheap":
         measured = {who: (tokens, no_generations()) for who, (tokens, _) in measured.items()}
-    _, summaries = evaluate(measured, ground.records, ground.sets, study.evaluate)
+    _, summaries = evaluate(study.task, measured, ground.probes, study.evaluate)
     rows = pd.DataFrame(
         [
             run_row(row["model"], row["split"], who if name == "trial" else name, summary)
@@ -161,7 +160,7 @@ def trial_metrics(
         ]
     )
     if suite == "cheap":
-        rows = by_substitute(rows, "utility_teacher_forced")
+        rows = by_substitute(rows, study.task.headline.cheap_utility, study.task)
     found = rows.iloc[-1].to_dict() | {"seed": seed}
     return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in found.items()}
 
@@ -204,11 +203,11 @@ def choose(
     tables = zip(source["reference_tokens"], source["reference_generations"], strict=True)
     references = {
         who: (read_table(tokens), read_table(said))
-        for who, (tokens, said) in zip(("full", "retain"), tables, strict=False)
+        for who, (tokens, said) in zip(study.task.references, tables, strict=True)
     }
     journal = Path(target["runs"]).with_name("journal.log")
     trials = search(shared, method, study, references, place, journal, key_of(source, study, method), gpus)
-    point, why = select(trials, study.selection.rule)
+    point, why = select(trials, study.selection.rule, study.task)
     write_table(target["runs"], trials.assign(chosen=trials["point"] == point), provenance(config))
     values = json.loads(trials.loc[trials["point"] == point, "parameters"].iloc[0])
     chosen = {"point": point, "rule": study.selection.rule, "seed": study.selection.seed, "why": why}
