@@ -19,7 +19,7 @@ from benchmarks.free_text import FreeText
 from benchmarks.register import register
 from lethe.benchmarks import BENCHMARKS, prepare
 from lethe.benchmarks.prepared import read_data, write_data
-from lethe.config import EvaluationConfig
+from lethe.config import EvaluationConfig, GoldLabels, MethodConfig, TrainingConfig
 from lethe.evaluation.check import check, markdown
 from lethe.evaluation.evaluate import evaluate
 from lethe.evaluation.measure import measure
@@ -27,11 +27,15 @@ from lethe.evaluation.runs import run_row
 from lethe.evaluation.sets import asked, by_set, thinned
 from lethe.evaluation.trajectory import trajectory
 from lethe.figures import etw_fig6
+from lethe.labels import annotate
 from lethe.selection import RULES, select
 from lethe.tables.main import layout, main_table, with_best
 from lethe.tables.render import markdown as table_of
 from lethe.tables.significance import headed, sample_table, seed_table
+from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
+from lethe.training.loop import FineTuning, train
+from lethe.training.unlearn import Unlearning
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 PROVENANCE = {"config_sha256": "ab", "commit": "cafe", "lethe_version": "1"}
@@ -89,6 +93,28 @@ def test_rows_become_tokens(study, encoder):
         else:
             assert text == row.answer
     assert table.groupby("sample")["eos"].sum().eq(1).all()
+
+
+def test_rows_are_trained_on(study, sharp, encoder):
+    """Fine-tuning makes them likelier, ascent less likely; labels and weights are those of their tokens."""
+    _, split, data, *_ = study
+    rows = data.forget(split)
+    table = annotate(token_table(encoder, rows), data, {"gold": GoldLabels(source="gold")})
+    table = score_table(sharp, encoder, rows, table, [1.0], None)
+    assert table["informative_gold"].any()
+    settings = TrainingConfig(epochs=4, batch_size=2, learning_rate=3e-3, warmup_epochs=0.0)
+    examples = encoder.examples(data.fine_tuning(split, rehearse=False))
+    log = train(copy.deepcopy(sharp), FineTuning(examples), len(examples), settings, 0, 0)
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0]
+    method = MethodConfig(weighting="spans", objective="ascent", retain="nll")
+    task = Unlearning(
+        method, encoder.examples(rows), encoder.examples(data.retain(split)), table, 0, sharp.config.hidden_size
+    )
+    model = copy.deepcopy(sharp)
+    train(model, task, len(task.forget), settings, 0, 0)
+    after = score_table(model, encoder, rows, table.drop(columns=["logprob", "entropy_T1.0"]), [1.0], None)
+    informative = table["informative_gold"].astype(bool)
+    assert after.loc[informative, "logprob"].mean() < table.loc[informative, "logprob"].mean()
 
 
 def test_every_metric_of_every_run(study):
