@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
+from lethe.figures import plane
 from lethe.selection import RULES
 
 TOFU = Tofu()
