@@ -62,7 +62,7 @@ def test_starts_without_torch(group):
 
 
 def test_training_starts_without_what_few_runs_use():
-    """peft alone is a second of every job that trains or measures."""
+    """peft alone is half a second of every job that trains or measures."""
     assert found(["lethe.training.run", "lethe.training.finetune", "lethe.models.ready"], "peft datasets spacy") == ""
 
 

@@ -4,7 +4,7 @@ They are put into the model in place, so that everything else (the loop, the ker
 same model class as without them; when training is done they are merged into the weights, and what is saved is a plain
 model again. The frozen weights need no fp32 master copy, gradient or optimiser state: 2 bytes per parameter.
 
-`peft` is imported where it is used: it costs a second, and most runs train all weights.
+`peft` is imported where it is used: it costs half a second, and most runs train all weights.
 """
 
 import torch
