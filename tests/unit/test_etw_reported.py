@@ -192,10 +192,9 @@ def test_each_place_has_its_own_verdict():
 def test_the_shipped_set_up_of_the_paper_is_comparable():
     study = load_file(Path(__file__).resolve().parents[2] / "config" / "etw-tofu-llama32.yaml")
     raw = study.model_dump(mode="json")
+    settings = raw["measure"] | raw["evaluate"]
     verdicts = {
-        (model, split): comparability(
-            raw["benchmark"], raw["models"][model], split, raw["measure"] | raw["evaluate"], raw["prompt"]
-        )
+        (model, split): comparability(raw["benchmark"], raw["models"][model], split, settings, raw["prompt"])
         for model in study.models
         for split in study.splits
     }
