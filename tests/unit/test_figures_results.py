@@ -1,5 +1,3 @@
-from lethe.evaluation.substitute import by_substitute
-
 """Figures of runs, searches and epochs: what they draw and count, and the numbers that they rest on; not pixels."""
 
 import json
@@ -14,6 +12,7 @@ from matplotlib.text import Text
 
 from lethe.benchmarks.tofu import Tofu
 from lethe.errors import InputError
+from lethe.evaluation.substitute import by_substitute
 from lethe.figures import (
     etw_fig3,
     etw_fig5,
