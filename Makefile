@@ -30,7 +30,7 @@ study: $(VENV)/.installed
 	. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
 	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/$(STUDY) -newer $(REPORT) \( -name '*.svg' -o -name '*.html' -o -name '*.csv' -o -name check.md \) | head -n 1)" ]; then \
 		. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores 1 --report $(REPORT); fi
-	@echo "Done. Report: $(REPORT)   tables and figures: results/$(STUDY)/etw_*/   token tables: results/$(STUDY)/weigh/"
+	@echo "Done. Report: $(REPORT)   main table: results/$(STUDY)/main/main.html   token tables: results/$(STUDY)/weigh/"
 
 test: $(VENV)/.installed
 	. $(BIN)/activate && python -m pytest $(ARGS)

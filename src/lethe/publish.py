@@ -32,8 +32,8 @@ def publish(results: str | Path, target: str | Path) -> list[Path]:
         for suffix in SUFFIXES:
             for path in sorted((results / exhibit.name).glob(f"**/*.{suffix}")):
                 place = path.relative_to(results)
-                # What is made once for a study is called like its folder.
-                names[place] = path.name if exhibit.per == "study" else "-".join(place.parts)
+                # `main/main.csv` is called main.csv, `main/runs.csv` main-runs.csv.
+                names[place] = path.name if path.stem == exhibit.name else "-".join(place.parts)
     target.mkdir(parents=True, exist_ok=True)
     return [Path(shutil.copyfile(results / place, target / name)) for place, name in names.items()]
 

@@ -18,7 +18,7 @@ from lethe.config import PromptConfig
 from lethe.errors import InputError
 from lethe.io import read_table, write_table
 from lethe.models.sources import save
-from lethe.tokens.embedding_noise import disturb, mutual_information, noise
+from lethe.tokens.embedding_noise import mutual_information, noise, noisy_information
 from lethe.tokens.table import join
 from lethe.tokens.tokenise import token_table
 
@@ -37,7 +37,7 @@ def examples(encoder, rows):
 
 @pytest.fixture(scope="module")
 def found(sharp, examples):
-    return disturb(sharp, examples, PASSES, SCALE, SEED, None)
+    return noisy_information(sharp, examples, PASSES, SCALE, SEED, None)
 
 
 def by_hand(model, example, passes, scale, seed) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_bounds(found):
 
 def test_no_noise_no_information_and_more_noise_more_of_it(sharp, examples):
     still, little, much = (
-        disturb(sharp, examples, PASSES, s, SEED, None)["mutual_information"] for s in (0, 0.05, 0.5)
+        noisy_information(sharp, examples, PASSES, s, SEED, None)["mutual_information"] for s in (0, 0.05, 0.5)
     )
     np.testing.assert_allclose(still, 0, atol=1e-5)
     assert 10 * still.abs().mean() < little.mean() < 0.5 * much.mean()
@@ -150,12 +150,12 @@ def test_noise_is_standard_normal_and_its_own_for_seed_pass_and_sample(examples)
 def test_batching_and_padding_change_nothing(monkeypatch, sharp, examples, found, rows_per_pass):
     assert len({len(example) for example in examples}) > 1  # there is padding
     monkeypatch.setattr(lethe.tokens.embedding_noise, "ROWS_PER_PASS", rows_per_pass)
-    again = disturb(sharp, examples, PASSES, SCALE, SEED, None)
+    again = noisy_information(sharp, examples, PASSES, SCALE, SEED, None)
     pd.testing.assert_frame_equal(again, found, check_exact=False, rtol=1e-4, atol=1e-5)
 
 
 def test_other_rows_and_their_order_change_nothing(sharp, examples, found):
-    alone = disturb(sharp, examples[2:0:-1], PASSES, SCALE, SEED, None)
+    alone = noisy_information(sharp, examples[2:0:-1], PASSES, SCALE, SEED, None)
     assert alone["sample"].unique().tolist() == [examples[2].sample, examples[1].sample]
     both = alone.merge(found, on=["sample", "position", "token_id"], validate="one_to_one")
     assert len(both) == len(alone)
@@ -180,9 +180,9 @@ def test_seed_matters_and_the_global_generator_does_not(sharp, examples, found):
     torch.manual_seed(77)
     np.random.seed(77)  # noqa: NPY002 - the global generator is what must not matter
     state = torch.random.get_rng_state()
-    pd.testing.assert_frame_equal(disturb(sharp, examples, PASSES, SCALE, SEED, None), found)
+    pd.testing.assert_frame_equal(noisy_information(sharp, examples, PASSES, SCALE, SEED, None), found)
     assert torch.equal(torch.random.get_rng_state(), state)
-    other = disturb(sharp, examples, PASSES, SCALE, SEED + 1, None)["mutual_information"]
+    other = noisy_information(sharp, examples, PASSES, SCALE, SEED + 1, None)["mutual_information"]
     assert np.abs(other - found["mutual_information"]).max() > 0.01
 
 
@@ -191,7 +191,7 @@ def test_seed_matters_and_the_global_generator_does_not(sharp, examples, found):
 
 def test_the_model_is_left_as_it_was(sharp, examples):
     model = copy.deepcopy(sharp)
-    disturb(model, examples[:1], 2, SCALE, SEED, None)
+    noisy_information(model, examples[:1], 2, SCALE, SEED, None)
     for a, b in zip(model.parameters(), sharp.parameters(), strict=True):
         assert torch.equal(a, b)
         assert a.requires_grad
@@ -204,12 +204,12 @@ def test_hook_goes_when_the_pass_fails(sharp, examples, monkeypatch):
 
     monkeypatch.setattr(lethe.tokens.embedding_noise, "answer_states", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
-        disturb(sharp, examples, 2, SCALE, SEED, None)
+        noisy_information(sharp, examples, 2, SCALE, SEED, None)
     assert not sharp.get_input_embeddings()._forward_hooks
 
 
 def test_bfloat16_is_close(sharp, examples, found):
-    half = disturb(sharp, examples, PASSES, SCALE, SEED, torch.bfloat16)
+    half = noisy_information(sharp, examples, PASSES, SCALE, SEED, torch.bfloat16)
     assert half["mutual_information"].dtype == "float32"
     assert np.corrcoef(half["mutual_information"], found["mutual_information"])[0, 1] > 0.98
 

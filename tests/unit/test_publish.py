@@ -6,7 +6,7 @@ from lethe.publish import publish
 FILES = [
     "main/main.csv",
     "main/main.md",
-    "main/main.runs.csv",
+    "main/runs.csv",
     "etw_fig2/forget10.png",
     "correlation/forget10.csv",
     "etw_fig3/small/forget10.png",
@@ -34,7 +34,7 @@ def test_tables_and_figures_are_copied_and_weights_are_not(tmp_path):
     written = {path.name: path.read_text() for path in publish(tmp_path / "results", tmp_path / "docs")}
     assert written["etw_fig3-small-forget10.png"] == "etw_fig3/small/forget10.png"
     assert written["correlation-forget10.csv"] == "correlation/forget10.csv"
-    assert written["main.runs.csv"] == "main/main.runs.csv"
+    assert written["main-runs.csv"] == "main/runs.csv"
     assert written["check.md"] == "check/check.md"
     assert sorted(written.values()) == sorted(FILES)
 

@@ -94,6 +94,17 @@ def test_dry_run_with_slurm_profile(tmp_path):
     assert "slurm_partition=CHANGE_ME_GPU" in output
 
 
+def test_the_slurm_profile_names_rules_that_exist():
+    """A rule that is misspelt there would run with the defaults, without a GPU's partition."""
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    rules = (ROOT / "workflow" / "rules").glob("*.smk")
+    text = "\n".join(path.read_text() for path in rules)
+    known = set(re.findall(r"^rule (\w+):", text, flags=re.M))
+    on_gpu = {name for name in known if "gpu=1" in text.split(f"rule {name}:")[1].split("script:")[0]}
+    assert set(profile["set-threads"]) <= known
+    assert set(profile["set-resources"]) == on_gpu
+
+
 def test_snakemake_lint():
     run("snakemake", "--lint")
 

@@ -79,7 +79,7 @@ def layout(baseline: str) -> Layout:
             "its steps; mean ± standard deviation over n seeds. The last column is what a run takes on a machine that "
             "never pauses: its steps × that median; the sum of the times as they were is in the CSV (total_seconds). "
             "Peak memory is what is allocated on a GPU, or what the process holds on a CPU.",
-            "What is made once for all methods is left out: the starting model's scores of tokens, parses, disturbed "
+            "What is made once for all methods is left out: the starting model's scores of tokens, parses, noisy "
             "passes, the reference for retain terms. Runs that share a machine slow each other down.",
         ),
         ("model", "split"),

@@ -174,7 +174,7 @@ def layout(bootstrap: int, cluster: str, eos: str, passes: int | None, search: t
 
     Args:
         bootstrap, cluster, eos: as in the section `figures` of the config.
-        passes: `disturb.passes` where the study has mutual information, else None.
+        passes: `embedding_noise.passes` where the study has mutual information, else None.
         search: `lethe.evaluation.chosen.notes`.
     """
     columns = {

@@ -1,8 +1,8 @@
-"""How far disturbed copies of the starting model disagree about a token: mutual information.
+"""How far copies of the starting model under embedding noise disagree about a token: mutual information.
 
 Asked for by ETW's reviewers (our specification §9.2). The entropy of a prediction is high where many words would do and
-where the model does not know; disagreement between disturbed passes is meant to show the second alone. Llama-like
-models have no dropout, so it is the input embeddings that are disturbed, by Gaussian noise.
+where the model does not know; disagreement between noisy passes is meant to show the second alone. Llama-like
+models have no dropout, so it is the input embeddings that get Gaussian noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,10 +24,10 @@ from lethe.tokens.table import token_keys
 
 
 @torch.inference_mode()
-def disturb(
+def noisy_information(
     model: PreTrainedModel, examples: list[Example], passes: int, scale: float, seed: int, dtype: torch.dtype | None
 ) -> pd.DataFrame:
-    """Mutual information of each answer token's prediction and the disturbance that it is made under.
+    """Mutual information of each answer token's prediction and the noise that it is made under.
 
     I = H(mean_k p_k) − mean_k H(p_k) over K = `passes` teacher-forced passes, full vocabulary, T = 1. Noise is added to
     prompt and answer alike.
@@ -99,11 +99,11 @@ def _noisy(model: PreTrainedModel, rows: list[Example], scale: float, seed: int,
 
 def _adding(rows: list[Example], scale: float, seed: int, k: int) -> Callable[..., Tensor]:
     def add(module: torch.nn.Module, inputs: tuple, embedded: Tensor) -> Tensor:
-        disturbed = embedded.clone()  # [B, S, H]
-        for own, row in zip(disturbed, rows, strict=True):
+        noisy = embedded.clone()  # [B, S, H]
+        for own, row in zip(noisy, rows, strict=True):
             real = own[: len(row)]  # a view; what follows is padding
             deviation = scale * real.float().square().mean().sqrt()
             real += (deviation * noise(row, own.shape[-1], seed, k).to(own.device)).to(own.dtype)
-        return disturbed
+        return noisy
 
     return add

@@ -1,4 +1,4 @@
-"""Tokens about which disturbed copies of the starting model disagree: what it is unsure of, apart from what is open.
+"""Tokens about which noisy copies of the starting model disagree: what it is unsure of, apart from what is open.
 
 Asked for by ETW's reviewers (our specification §9.2). The passes that it takes are made once, before training, at the
 starting model (`lethe.tokens.embedding_noise`), so this is a static weighting: K passes in every step would cost K
