@@ -1,7 +1,7 @@
 """Forget objectives and retain terms against float64 implementations written from the formulas alone.
 
-Formulas: metrics §3 and specification §3.4. Gradients are compared under non-uniform weights and non-uniform upstream
-gradients; how weightings and objectives go together is at the end.
+Formulas: docs/choices.md#objectives-and-retain-terms. Gradients are compared under non-uniform weights and
+non-uniform upstream gradients; how weightings and objectives go together is at the end.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Every weighting against its formula, the invariants of ETW (§2.5 of the specification), and a new weighting.
+"""Every weighting against its formula, the properties in docs/choices.md, and a new weighting.
 
 Invariant 4 (no gradient through ω) concerns the loop that hands out the batch; the gradients themselves are compared in
 test_unlearn.py. Functional forms and the weighting `spread` are in test_forms.py.

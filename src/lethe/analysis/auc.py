@@ -1,8 +1,9 @@
 """How well token weights tell informative from structural tokens: ROC curves, AUC and cluster-bootstrap
 intervals.
 
-ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our
-specification). Tokens of one answer are dependent, so the bootstrap draws answers, or whole authors, not tokens.
+ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers
+(docs/choices.md#correlation-with-labels). Tokens of one answer are dependent, so the bootstrap draws answers, or whole
+authors, not tokens.
 "Structural" means "not informative". Whether end tokens are among the tokens at all is decided before, by
 `lethe.tokens.table.considered`.
 

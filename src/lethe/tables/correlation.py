@@ -1,6 +1,6 @@
 """Do a method's weights go with the informative labels? Correlations with intervals, beside the AUC.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.1 of our specification). Point-biserial r is Pearson's r with a 0/1
+Asked for by ETW's reviewers (docs/choices.md#correlation-with-labels). Point-biserial r is Pearson's r with a 0/1
 label, and the rank-biserial correlation is 2·AUC − 1. Tokens of one answer are dependent, so the bootstrap draws
 answers; what it sums per answer is counted once, and a resample costs no more than a matrix product.
 """

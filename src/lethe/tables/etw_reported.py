@@ -1,7 +1,7 @@
 """What the ETW paper reports, beside what came out here, and whether the two may be compared at all.
 
 Numbers: the main table of arXiv 2604.17785 (TOFU forget10, Llama-3.2-1B) and two statements on the AUC, as a published
-reading note on the paper gives them (§8 of our specification). Each is one run, or a median (§6.1).
+reading note on the paper gives them (docs/choices.md#reported-numbers). Each is one run, or a median.
 """
 
 from collections.abc import Iterable, Mapping
