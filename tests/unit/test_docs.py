@@ -1,9 +1,11 @@
 """The pages of docs/: generated parts are up to date, and what is cited is there."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lethe.docs import EXISTS, MARKER, STAGES, folded, picture, replaced, rule_graph, tables
 from lethe.errors import InputError
@@ -91,3 +93,13 @@ def test_links_lead_somewhere(page):
         path = page.parent / target if target else page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+@pytest.mark.workflow
+def test_command_of_the_workflow_catalog_works(tmp_path):
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert not usage["software-stack-deployment"]["conda"], "untested, see environment.yml"
+    command = ["snakemake", "--cores", "2", *usage["mandatory-flags"]["flags"].split(), "--dry-run"]
+    place = ["--snakefile", ROOT / "workflow" / "Snakefile", "--configfile", ROOT / "config.yaml"]
+    done = subprocess.run([*command, *place, "--directory", tmp_path], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr[-2000:]
