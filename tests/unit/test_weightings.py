@@ -103,7 +103,7 @@ def memorised_logits(margin: float, lengths=LENGTHS, seed=4) -> list[torch.Tenso
 
 
 def entropy_bounds(p: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """H_min(p) and H_max(p) of ETW §2.4: the rest of the mass on one other word, or spread over all of them."""
+    """H_min(p) and H_max(p): the rest of the mass on one other word, or spread over all of them."""
     binary = -(p * np.log(p) + (1 - p) * np.log1p(-p))
     return binary, binary + (1 - p) * math.log(words - 1)
 

@@ -21,7 +21,7 @@ from lethe.weightings.spacy_nouns import SpacyNouns
 
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
 MASKS = {f"SCN ({name})": name for name in get_args(SpacyNouns.model_fields["definition"].annotation)}
-"""Every definition of SCN: which one ETW compares with is unknown (§3.3, §4.2), so all are reported."""
+"""Every definition of SCN: which one ETW compares with is unknown (docs/choices.md#masks-by-a-parser)."""
 
 
 def make(source, settings, target: Target) -> None:

@@ -76,7 +76,8 @@ def our_names(methods: Mapping[str, MethodConfig]) -> dict[str, str]:
     """Name in the paper -> method of the study, for those that the study has.
 
     Names are the same but for capitals. The paper's GA is the exception: its small loss of utility shows that it has a
-    retain term (§2.1), so it is the first method of uniform weighting × ascent × nll, whatever its name.
+    retain term (docs/choices.md#other-weights), so it is the first method of uniform weighting × ascent × nll, whatever
+    its name.
     """
     named = {name.lower(): name for name in methods}
     found = {name: named[name.lower()] for name in (*MAIN, *RIVALS) if name != "GA" and name.lower() in named}
