@@ -39,7 +39,7 @@ from lethe.benchmarks.contract import Data, Probe
 from lethe.benchmarks.fictional import Fictional, FictionalConfig
 from lethe.benchmarks.tofu import Tofu
 from lethe.benchmarks.tofu_files import TofuConfig
-from lethe.config import EvaluationConfig, PromptConfig, ScratchConfig
+from lethe.config import EvaluateConfig, MeasureConfig, PromptConfig, ScratchConfig
 from lethe.evaluation.measure import measure
 from lethe.evaluation.sets import asked
 from lethe.metrics.summary import summarise
@@ -120,11 +120,7 @@ def lethe(problem: Problem) -> Pass:
     data = problem.load_data()
     model, encoder = problem.load(data)
     probes = problem.probes(data)
-    config = EvaluationConfig(
-        precision=problem.precision,
-        max_new_tokens=problem.max_new_tokens,
-        tokens_per_batch=problem.tokens_per_batch,
-    )
+    config = MeasureConfig(precision=problem.precision, max_new_tokens=problem.max_new_tokens)
     dtype = autocast_dtype(config.precision, problem.device)
     questions = problem.sequences(data, encoder)
     # The last token of an answer predicts nothing that is asked for, so it need not be fed.
@@ -134,9 +130,9 @@ def lethe(problem: Problem) -> Pass:
     def run():
         clock = Stopwatch(problem.device)
         with clock("measure"):
-            tokens, generations, cost = measure(model, encoder, probes, config, dtype)
+            tokens, generations, cost = measure(model, encoder, probes, config, problem.tokens_per_batch, dtype)
         with clock("metrics"):
-            table = Tofu().samples(tokens, generations, probes, config)
+            table = Tofu().samples(tokens, generations, probes, EvaluateConfig())
             summarise(Tofu.metrics, {"full": table, "retain": table})  # in all roles: only its cost is wanted
         scored, generated = cost["teacher_forced"], cost["generation"]
         phases = {

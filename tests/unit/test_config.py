@@ -141,7 +141,9 @@ def all_models():
 
 
 def test_the_walk_finds_all_sections():
-    assert set(config.Section.__subclasses__()) <= set(all_models())
+    # Tests have benchmarks of their own, with sections that no registry holds.
+    ours = {section for section in config.Section.__subclasses__() if section.__module__.startswith("lethe.")}
+    assert ours <= set(all_models())
 
 
 @pytest.mark.parametrize("model", all_models(), ids=lambda model: model.__name__)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from lethe.analysis.auc import definition
 from lethe.benchmarks.tofu_files import TofuConfig
-from lethe.config import EvaluationConfig, MethodConfig, PromptConfig, load_file
+from lethe.config import EvaluateConfig, MeasureConfig, MethodConfig, PromptConfig, load_file
 from lethe.tables.etw_reported import (
     FULL,
     MAIN,
@@ -49,7 +49,7 @@ METHODS = {
 }
 
 
-WHOLE = EvaluationConfig().model_dump(include={"limits", "max_new_tokens", "min_k"})
+WHOLE = MeasureConfig().model_dump() | EvaluateConfig().model_dump()
 PROMPT = PromptConfig().model_dump()
 
 
@@ -192,8 +192,9 @@ def test_each_place_has_its_own_verdict():
 def test_the_shipped_set_up_of_the_paper_is_comparable():
     study = load_file(Path(__file__).resolve().parents[2] / "config" / "etw-tofu-llama32.yaml")
     raw = study.model_dump(mode="json")
+    settings = raw["measure"] | raw["evaluate"]
     verdicts = {
-        (model, split): comparability(raw["benchmark"], raw["models"][model], split, raw["evaluation"], raw["prompt"])
+        (model, split): comparability(raw["benchmark"], raw["models"][model], split, settings, raw["prompt"])
         for model in study.models
         for split in study.splits
     }

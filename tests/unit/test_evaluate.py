@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 from lethe.benchmarks.tofu import Tofu
-from lethe.config import EvaluationConfig
+from lethe.config import EvaluateConfig, MeasureConfig
 from lethe.evaluation.evaluate import evaluate
 from lethe.evaluation.measure import measure
 from lethe.evaluation.sets import asked, by_set
 from lethe.metrics.summary import summarise
 
 TOFU = Tofu()
-CONFIG = EvaluationConfig(max_new_tokens=4)
+CONFIG = EvaluateConfig()
+MEASURE = MeasureConfig(max_new_tokens=4)
 LIMITS = {"forget": 4, "retain": 3, "real_authors": 2, "world_facts": 2, "holdout": 3}
 
 
@@ -25,7 +26,7 @@ def probes_of(data, **limits):
 @pytest.fixture(scope="module")
 def measured(tiny, sharp, encoder, data):
     """The untrained model is everybody's full model; `sharp` takes the other places."""
-    full, other = (measure(model, encoder, probes_of(data), CONFIG, None)[:2] for model in (tiny[0], sharp))
+    full, other = (measure(model, encoder, probes_of(data), MEASURE, 700, None)[:2] for model in (tiny[0], sharp))
     return {"full": full, "retain": other, "GA/seed0": full, "ETW/seed1": other}
 
 
@@ -75,7 +76,7 @@ def test_everybody_is_restricted_to_the_sets(measured, data):
 
 
 def test_settings_of_metrics_reach_them(measured, evaluated, data):
-    other = evaluate(TOFU, measured, probes_of(data), EvaluationConfig(min_k=1.0, ou_compat=True))[0]["full"]
+    other = evaluate(TOFU, measured, probes_of(data), EvaluateConfig(min_k=1.0, ou_compat=True))[0]["full"]
     usual = evaluated[0]["full"]
     assert (other["min_k"] < usual["min_k"]).all(), "the mean loss of all tokens is below that of the least likely"
     missed = usual["extraction_strength"] == 0
@@ -100,7 +101,7 @@ def test_rows_without_false_answers_count_for_probability_and_rouge(records, tin
     ]
     probes = probes_of(TOFU.data(bare), retain=3)
     models = {"full": tiny[0], "retain": sharp}
-    measured = {who: measure(model, encoder, probes, CONFIG, None)[:2] for who, model in models.items()}
+    measured = {who: measure(model, encoder, probes, MEASURE, 700, None)[:2] for who, model in models.items()}
     tables, summaries = evaluate(TOFU, measured, probes, CONFIG)
     assert tables["full"].groupby("set").size().to_dict() == {"forget": 4, "retain": 3}
     summary = summaries["full"]

@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from lethe.analysis import bounds
-from lethe.analysis.next_tokens import choose_positions, choose_sample, next_tokens, token_text
+from lethe.analysis.next_tokens import next_tokens, token_text
+from lethe.analysis.token_choice import choose_positions, choose_row, choose_sample
 from lethe.errors import InputError
 from lethe.figures import etw_bounds, etw_fig1, style
 from lethe.io import write_json
@@ -412,3 +413,10 @@ def test_page_width_readable_text_and_nothing_cut_off(name, distribution, scored
         "bounds": lambda: etw_bounds.draw({"1B": tokens, "3B": tokens}, numbers(("1B", tokens), ("3B", tokens)), "gpt"),
     }[name]()
     fits_page(figure)
+
+
+def test_the_row_shown_is_that_of_the_sample_chosen(data, scored):
+    row = choose_row(scored, data, [scored["sample"].iloc[-1]], "gold")
+    assert row.id == scored["sample"].iloc[-1]
+    with pytest.raises(InputError, match="nobody"):
+        choose_row(scored, data, ["nobody"], "gold")

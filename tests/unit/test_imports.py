@@ -16,9 +16,9 @@ COMPUTES = {"lethe.analysis.memorisation", "lethe.figures.etw_memorisation", "le
 
 CODE = """
 import importlib, sys
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     importlib.import_module(name)
-    heavy = {"torch", "transformers"} & set(sys.modules)
+    heavy = set(sys.argv[1].split()) & set(sys.modules)
     if heavy:
         sys.exit(f"{name} imports {', '.join(sorted(heavy))}")
 """
@@ -51,14 +51,19 @@ GROUPS = {
 }
 
 
-def found(names: list[str]) -> str:
-    done = subprocess.run([sys.executable, "-c", CODE, *names], capture_output=True, text=True)
+def found(names: list[str], heavy: str = "torch transformers") -> str:
+    done = subprocess.run([sys.executable, "-c", CODE, heavy, *names], capture_output=True, text=True)
     return done.stderr.strip() or ("" if done.returncode == 0 else "failed without a word")
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_starts_without_torch(group):
     assert found(GROUPS[group]) == ""
+
+
+def test_training_starts_without_what_few_runs_use():
+    """peft alone is half a second of every job that trains or measures."""
+    assert found(["lethe.training.run", "lethe.training.finetune", "lethe.models.ready"], "peft datasets spacy") == ""
 
 
 def test_the_check_can_tell():

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 from lethe.benchmarks.contract import Probe
 from lethe.benchmarks.records import Record
 from lethe.benchmarks.tofu import Tofu
-from lethe.config import EvaluationConfig
+from lethe.config import MeasureConfig
 from lethe.errors import InputError
 from lethe.evaluation.measure import (
     end_tokens,
@@ -172,12 +172,12 @@ def probes(data):
 
 @pytest.fixture(scope="module")
 def config():
-    return EvaluationConfig(max_new_tokens=6, tokens_per_batch=700)
+    return MeasureConfig(max_new_tokens=6)
 
 
 @pytest.fixture(scope="module")
 def measured(tiny, encoder, probes, config):
-    return measure(tiny[0], encoder, probes, config, None)
+    return measure(tiny[0], encoder, probes, config, 700, None)
 
 
 @torch.no_grad()
@@ -188,8 +188,8 @@ def plain_logprobs(model, prompt, answer):
 
 def test_measuring_is_tokens_and_generations(measured, tiny, encoder, probes, config):
     """Each half by itself gives the same, and what it took."""
-    tokens, teacher_forced = measure_tokens(tiny[0], encoder, probes, config.tokens_per_batch, None)
-    generations, generation = measure_generations(tiny[0], encoder, probes, config, None)
+    tokens, teacher_forced = measure_tokens(tiny[0], encoder, probes, 700, None)
+    generations, generation = measure_generations(tiny[0], encoder, probes, config, 700, None)
     pd.testing.assert_frame_equal(tokens, measured[0])
     pd.testing.assert_frame_equal(generations, measured[1])
     for phase, cost in (("teacher_forced", teacher_forced), ("generation", generation)):
@@ -266,7 +266,7 @@ def test_costs_are_counted_by_phase(measured, encoder, probes):
 def test_too_long_perturbed_answer_is_an_error(tiny, encoder, probes, config):
     probe = replace(probes[0], score=(*probes[0].score, ("perturbed", "far " * 300)))
     with pytest.raises(InputError, match=probe.id):
-        measure(tiny[0], encoder, [probe], config, None)
+        measure(tiny[0], encoder, [probe], config, 700, None)
 
 
 def test_restrict_keeps_rows_of_the_sets_asked_for(measured, probes):
@@ -288,7 +288,7 @@ def test_restrict_looks_at_set_and_sample(measured, probes):
 def test_text_is_asked_as_it_stands(tiny, encoder):
     """Style plain: neither the config's words nor an end token; generations are cut before `stop`."""
     probe = Probe("s", "p", "g", "Once upon", (("option", " a time"), ("option", " the")), 6, style="plain")
-    tokens, generations, _ = measure(tiny[0], encoder, [probe], EvaluationConfig(max_new_tokens=9), None)
+    tokens, generations, _ = measure(tiny[0], encoder, [probe], MeasureConfig(max_new_tokens=9), 700, None)
     ids = {text: encoder.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("Once upon", " a time")}
     own = tokens[tokens["index"] == 0]
     assert own["token_id"].tolist() == ids[" a time"]
@@ -297,14 +297,14 @@ def test_text_is_asked_as_it_stands(tiny, encoder):
     (said,) = generations["generation"]
     assert 0 < len(encoder.tokenizer(said)["input_ids"]) <= 6
     stop = said[2:4]
-    cut = measure(tiny[0], encoder, [replace(probe, stop=stop)], EvaluationConfig(), None)[1]["generation"][0]
+    cut = measure(tiny[0], encoder, [replace(probe, stop=stop)], MeasureConfig(), 700, None)[1]["generation"][0]
     assert cut == said[: said.index(stop)]
 
 
 def test_text_without_a_prompt_is_scored_from_its_second_token(tiny, encoder):
     """The tokenizer has no start token: nothing predicts the first one."""
     probe = Probe("s", "p", "g", "", (("answer", "Once upon a time"), ("answer", "The end of it")), style="plain")
-    tokens, _, _ = measure(tiny[0], encoder, [probe], EvaluationConfig(), None)
+    tokens, _, _ = measure(tiny[0], encoder, [probe], MeasureConfig(), 700, None)
     for index, (_, text) in enumerate(probe.score):
         first, *rest = encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
         own = tokens[tokens["index"] == index]
@@ -314,7 +314,7 @@ def test_text_without_a_prompt_is_scored_from_its_second_token(tiny, encoder):
 
 def test_generations_of_different_lengths_are_in_the_order_of_the_probes(tiny, encoder, probes):
     asked_for = [replace(probe, generate=longest) for probe, longest in zip(probes, (3, 1, 2), strict=False)]
-    _, generations, cost = measure(tiny[0], encoder, asked_for, EvaluationConfig(max_new_tokens=2), None)
+    _, generations, cost = measure(tiny[0], encoder, asked_for, MeasureConfig(max_new_tokens=2), 700, None)
     assert generations["sample"].tolist() == [probe.id for probe in asked_for]
     assert cost["generation"].batches == 2
     lengths = [len(encoder.tokenizer(text)["input_ids"]) for text in generations["generation"]]

@@ -345,7 +345,8 @@ def test_a_folder_is_made_ready(tiny, tmp_path):
     assert model.lm_head.weight.dtype is torch.float32
     assert (encoder.config, encoder.max_length) == (prompt, 192)  # the model's, which is less
     own = Encoder(tiny[1], prompt, 192)
-    assert encoder.example("a", "Who?", "She.") == own.example("a", "Who?", "She.")
+    row = Row("a", "g", "She.", "Who?")
+    assert encoder.example(row) == own.example(row)
     assert ready(tmp_path / "model", prompt, "auto", 0).dtype is None
 
 

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
-from lethe.config import EvaluationConfig, TrainingConfig
+from lethe.config import MeasureConfig, TrainingConfig
 from lethe.evaluation.measure import measure
 from lethe.evaluation.sets import asked, by_set
 from lethe.io import read_table, write_table
 from lethe.models.forward import Question, score_answers
 from lethe.training.loop import Context, FineTuning, train
-from lethe.training.recorders import Measurement, Recorder, look_at_tokens, measured_epochs, together
+from lethe.training.recorders import Measurement, Recorder, look_at_tokens, together
 
 SEED = 3
 TEMPERATURES = (0.5, 2.0)
 ANSWERS = ["set", "sample", "kind", "index", "position"]
-CONFIG = EvaluationConfig(max_new_tokens=5, tokens_per_batch=700, epoch_suite="full")
+CONFIG = MeasureConfig(max_new_tokens=5, suite="full")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ class Process(Context):
     """One of several processes that run one after the other; `told` holds what all of them have said."""
 
     def __init__(self, model, rank, world, told=None):
-        super().__init__(model, TrainingConfig(batch_size=2), SEED, gpus=0)
+        super().__init__(model, TrainingConfig(batch_size=2), gpus=0)
         self.place, self.told, self.said = (rank, world), told, []
 
     @property
@@ -74,11 +74,6 @@ def of_processes(look, model, world) -> list[pd.DataFrame]:
 
 
 # --- when a look is taken -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (3, [3, 5]), (5, [5]), (9, [5])])
-def test_runs_are_measured_after_every_nth_epoch_and_at_the_end(every, epochs):
-    assert measured_epochs(5, every) == epochs
 
 
 def test_a_recorder_looks_after_its_epochs_only():
@@ -162,7 +157,7 @@ def test_tokens_shared_out_give_the_same_table_on_every_process(seen, sharp, enc
 
 @pytest.fixture(scope="module")
 def measured(sharp, encoder, probes):
-    return measure(sharp, encoder, probes, CONFIG, None)[:2]
+    return measure(sharp, encoder, probes, CONFIG, 700, None)[:2]
 
 
 def ordered(table, keys) -> pd.DataFrame:
@@ -175,14 +170,14 @@ def assert_same_tokens(found, expected, check_dtype):
 
 
 def test_full_measurement_is_that_of_measure(measured, sharp, encoder, probes):
-    look = Measurement(encoder, probes, CONFIG)
+    look = Measurement(encoder, probes, CONFIG, 700)
     pd.testing.assert_frame_equal(look.tokens(context(sharp)), measured[0])
     pd.testing.assert_frame_equal(look.generations(context(sharp)), measured[1])
 
 
 def test_cheap_measurement_generates_nothing(measured, sharp, encoder, probes, monkeypatch):
     monkeypatch.setattr("lethe.evaluation.measure.generate", lambda *_: pytest.fail("nothing must be generated"))
-    look = Measurement(encoder, probes, CONFIG.model_copy(update={"epoch_suite": "cheap"}))
+    look = Measurement(encoder, probes, CONFIG.model_copy(update={"suite": "cheap"}), 700)
     pd.testing.assert_frame_equal(look.tokens(context(sharp)), measured[0])
     generations = look.generations(context(sharp))
     assert generations.empty
@@ -190,12 +185,12 @@ def test_cheap_measurement_generates_nothing(measured, sharp, encoder, probes, m
 
 
 def test_cheap_is_the_default():
-    assert EvaluationConfig().epoch_suite == "cheap"
+    assert MeasureConfig().suite == "cheap"
 
 
 @pytest.mark.parametrize("world", [2, 5])  # the largest set has 3 rows: with 5 processes two have nothing to do
 def test_measurement_shared_out_gives_the_same_rows_on_every_process(measured, sharp, encoder, probes, world):
-    look = Measurement(encoder, probes, CONFIG)
+    look = Measurement(encoder, probes, CONFIG, 700)
     assert max(map(len, by_set(probes).values())) == 3
     for tokens in of_processes(look.tokens, sharp, world):
         assert_same_tokens(tokens, measured[0], check_dtype=world == 2)
@@ -209,7 +204,7 @@ def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forge
     half = context(sharp, precision="bfloat16")
     for look, exact in (
         (look_at_tokens(encoder.examples(forget), TEMPERATURES), seen),
-        (Measurement(encoder, probes, CONFIG).tokens, measured[0]),
+        (Measurement(encoder, probes, CONFIG, 700).tokens, measured[0]),
     ):
         difference = np.abs(look(half)["logprob"] - exact["logprob"])
         assert 1e-4 < difference.max() < 1
@@ -222,8 +217,8 @@ def test_precision_is_that_of_the_training(seen, measured, sharp, encoder, forge
 def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encoder, forget, probes, suite, tmp_path):
     examples = encoder.examples(forget)
     config = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0.0)
-    settings = CONFIG.model_copy(update={"epoch_suite": suite})
-    look = Measurement(encoder, by_set(probes)["forget"], settings)
+    settings = CONFIG.model_copy(update={"suite": suite})
+    look = Measurement(encoder, by_set(probes)["forget"], settings, 700)
     recorders = [
         Recorder(look_at_tokens(examples, (1.0,)), range(4)),
         Recorder(look.tokens, [0, 2, 3]),
@@ -240,7 +235,7 @@ def test_looks_see_the_model_of_their_epoch_and_leave_training_alone(tiny, encod
     assert tokens["epoch"].unique().tolist() == [0, 2, 3]
     assert generations["epoch"].unique().tolist() == ([] if suite == "cheap" else [0, 2, 3])
     for epoch, model in ((0, tiny[0]), (3, alone)):
-        expected = measure(model, encoder, by_set(probes)["forget"], settings, None)
+        expected = measure(model, encoder, by_set(probes)["forget"], settings, 700, None)
         part = tokens[tokens["epoch"] == epoch].drop(columns="epoch").reset_index(drop=True)
         pd.testing.assert_frame_equal(part, expected[0])
         if suite == "full":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lethe.benchmarks.tofu import Tofu
-from lethe.config import EvaluationConfig, TrainingConfig
+from lethe.config import EvaluateConfig, MeasureConfig, TrainingConfig
 from lethe.evaluation.check import SEPARATED, markdown
 from lethe.evaluation.check import check as check_of
 from lethe.evaluation.evaluate import evaluate
@@ -19,7 +19,7 @@ from lethe.io import read_table, write_table
 from lethe.metrics import Value
 from lethe.tokens.shown_samples import default_samples
 from lethe.training.loop import FineTuning, train
-from lethe.training.recorders import Measurement, Recorder, measured_epochs, together
+from lethe.training.recorders import Measurement, Recorder, together
 
 TOFU = Tofu()
 METRICS = TOFU.metrics
@@ -102,8 +102,8 @@ def in_training(model, encoder, data, probes, config, seed):
     """Tables of a run over three epochs, looked at after every second; the run learns what it should forget."""
     examples = encoder.examples(data.forget("forget10")[:3])
     settings = TrainingConfig(epochs=3, batch_size=2, learning_rate=1e-2, warmup_epochs=0.0)
-    look = Measurement(encoder, probes, config)
-    epochs = measured_epochs(settings.epochs, config.evaluate_every)
+    look = Measurement(encoder, probes, config, 700)
+    epochs = [2, 3]
     recorders = [Recorder(which, epochs) for which in (look.tokens, look.generations)]
     train(copy.deepcopy(model), FineTuning(examples), len(examples), settings, seed, 0, together(*recorders))
     return tuple(recorder.table() for recorder in recorders)
@@ -113,18 +113,18 @@ def in_training(model, encoder, data, probes, config, seed):
 def suite(request, sharp, tiny, encoder, data):
     """Suite, runs, references (measured on more rows than the runs), probes measured during training, config."""
     limits = {"forget": 4, "retain": 4, "real_authors": 3, "world_facts": 3, "holdout": 4}
-    config = EvaluationConfig(
+    config = MeasureConfig(
         max_new_tokens=4,
-        evaluate_every=2,
-        epoch_suite=request.param,
-        epoch_limits={"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2},
+        every=2,
+        suite=request.param,
+        during={"forget": 3, "retain": 2, "real_authors": 2, "world_facts": 2},
     )
     whole = asked(data, ["forget10"], ["forget10"], limits)
-    probes = thinned(whole, config.epoch_limits)
+    probes = thinned(whole, config.during)
     runs = {f"GA/seed{seed}": in_training(sharp, encoder, data, probes, config, seed) for seed in (0, 12)}
     models = {"full": sharp, "retain": tiny[0]}
-    references = {who: measure(model, encoder, whole, config, None)[:2] for who, model in models.items()}
-    return request.param, runs, references, probes, config
+    references = {who: measure(model, encoder, whole, config, 700, None)[:2] for who, model in models.items()}
+    return request.param, runs, references, probes, EvaluateConfig()
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,8 @@ def test_a_row_for_each_reference_and_each_epoch_looked_at(table):
 def test_before_the_first_step_a_run_is_the_full_model(table, suite, sharp, encoder, data):
     """Though the full model was measured on more rows, with generations, and not by the run."""
     kind, _, references, probes, config = suite
-    tokens, generations, _ = measure(sharp, encoder, probes, config, None)  # what a run would see before its first step
+    # what a run would see before its first step
+    tokens, generations, _ = measure(sharp, encoder, probes, MeasureConfig(max_new_tokens=4), 700, None)
     if kind == "cheap":
         generations = generations.iloc[:0]
         references = {who: (found, said.iloc[:0]) for who, (found, said) in references.items()}

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lethe.benchmarks.records import select
 from lethe.config import Study
-from lethe.evaluation.sets import evaluation_sets
+from lethe.evaluation.sets import asked
 from lethe.tokens.tokenise import token_table
 from lethe.training import search as module
 from lethe.training.reference import Starting
@@ -34,25 +33,24 @@ def study_of(sweep: dict, **selection) -> Study:
 
 
 @pytest.fixture(scope="module")
-def ground(records, tiny, encoder) -> Ground:
-    forget = select(records, "full", "forget10")
+def ground(data, tiny, encoder) -> Ground:
+    forget = data.forget("forget10")
     return Ground(
         model=tiny[0],
         tokenizer=tiny[1],
         encoder=encoder,
         forget=forget,
-        retain=select(records, "full", "retain90"),
+        retain=data.retain("forget10"),
         table=token_table(encoder, forget),
         starting=Starting(),
-        sets=evaluation_sets(records, ["forget10"], ["forget10"], study_of(LISTS).measure.limits),
-        records=records,
+        probes=asked(data, ["forget10"], ["forget10"], study_of(LISTS).measure.limits),
     )
 
 
 @pytest.fixture(scope="module")
 def references(ground):
     tables, _ = measure_model(
-        copy.deepcopy(ground.model), ground.encoder, ground.sets, study_of(LISTS).measure, 4096, gpus=0
+        copy.deepcopy(ground.model), ground.encoder, ground.probes, study_of(LISTS).measure, 4096, gpus=0
     )
     return {who: (tables["tokens"], tables["generations"]) for who in ("full", "retain")}
 

@@ -12,26 +12,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lethe.tables.search import layout as search_layout
 
 from benchmarks.choices import Choices
 from benchmarks.free_text import FreeText
 from benchmarks.register import register
 from lethe.benchmarks import BENCHMARKS, prepare
 from lethe.benchmarks.prepared import read_data, write_data
-from lethe.config import EvaluationConfig, GoldLabels, MethodConfig, TrainingConfig
+from lethe.config import EvaluateConfig, GoldLabels, MeasureConfig, MethodConfig, TrainingConfig
 from lethe.evaluation.check import check, markdown
 from lethe.evaluation.evaluate import evaluate
 from lethe.evaluation.measure import measure
 from lethe.evaluation.runs import run_row
 from lethe.evaluation.sets import asked, by_set, thinned
 from lethe.evaluation.trajectory import trajectory
-from lethe.figures import etw_fig6
-from lethe.labels import annotate
+from lethe.figures import tradeoff
 from lethe.selection import RULES, select
 from lethe.tables.main import layout, main_table, with_best
 from lethe.tables.render import markdown as table_of
+from lethe.tables.searches import layout as search_layout
 from lethe.tables.significance import headed, sample_table, seed_table
+from lethe.tokens.annotate import annotate
 from lethe.tokens.score import score_table
 from lethe.tokens.tokenise import token_table
 from lethe.training.loop import FineTuning, train
@@ -39,7 +39,8 @@ from lethe.training.unlearn import Unlearning
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 PROVENANCE = {"config_sha256": "ab", "commit": "cafe", "lethe_version": "1"}
-CONFIG = EvaluationConfig(max_new_tokens=4)
+CONFIG = EvaluateConfig()
+MEASURE = MeasureConfig(max_new_tokens=4)
 SHAPES = {"free_text": (FreeText(), ["news", "books"]), "choices": (Choices(), ["odd", "even"])}
 
 
@@ -66,7 +67,7 @@ def study(request, sharp, encoder, tmp_path_factory):
         probes = asked(data, splits[:1], splits, {next(iter(benchmark.sets)): 3})
     runs = [*benchmark.references, "GA/seed0", "GA/seed1", "ETW/seed0", "ETW/seed1"]
     models = {who: sharp if who == "full" else perturbed(sharp, seed) for seed, who in enumerate(runs)}
-    measured = {who: measure(model, encoder, probes, CONFIG, None)[:2] for who, model in models.items()}
+    measured = {who: measure(model, encoder, probes, MEASURE, 700, None)[:2] for who, model in models.items()}
     tables, summaries = evaluate(benchmark, measured, probes, CONFIG)
     table = pd.DataFrame([run_row("tiny", splits[0], who, summary) for who, summary in summaries.items()])
     return benchmark, splits[0], data, probes, measured, tables, table.astype({"seed": "Int64"})
@@ -157,7 +158,7 @@ def test_tables_figure_and_selection(study, fits_page):
     page = table_of(main, layout(benchmark), PROVENANCE)
     assert all(benchmark.metrics[name].title(name) in page for name in benchmark.main)
     points = runs[runs["method"] == "GA"].assign(point=["a", "b"], chosen=[True, False])
-    figure = etw_fig6.draw(runs, ["GA", "ETW"], points, benchmark=benchmark)
+    figure = tradeoff.draw(runs, ["GA", "ETW"], points, benchmark=benchmark)
     fits_page(figure)
     headline = benchmark.headline
     assert figure.get_supxlabel() == benchmark.metrics[headline.utility].label(headline.utility)
@@ -210,11 +211,11 @@ def test_a_file_and_a_line_in_the_registry_are_all(tmp_path):
         "splits": ["news"],
         "models": {"m": {"source": "scratch"}},
         "methods": {"GA": {"weighting": "uniform", "objective": "ascent", "retain": "none"}},
-        "evaluation": {"limits": {"verbatim": 2}},
+        "measure": {"limits": {"verbatim": 2}},
     }
     changes = [
         {"splits": ["forget10"]},
-        {"evaluation": {"limits": {"forget": 2}}},
+        {"measure": {"limits": {"forget": 2}}},
         {"benchmark": {"name": "free_text", "sentences": 1}},
     ]
     done = subprocess.run(

@@ -5,7 +5,7 @@ from lethe.config import load
 from lethe.plan import LIKELIEST, Plan, exhibit_outputs
 
 STUDY = load(config)
-PLAN = Plan(STUDY, Path(workflow.basedir) / "scripts")
+PLAN = Plan(STUDY, Path(str(workflow.current_basedir)).parent / "scripts")
 S = STUDY.study
 
 

@@ -3,12 +3,11 @@
 They are put into the model in place, so that everything else (the loop, the kernel, evaluation while training) sees the
 same model class as without them; when training is done they are merged into the weights, and what is saved is a plain
 model again. The frozen weights need no fp32 master copy, gradient or optimiser state: 2 bytes per parameter.
+
+`peft` is imported where it is used: it costs half a second, and most runs train all weights.
 """
 
 import torch
-from peft import LoraConfig as PeftConfig
-from peft import LoraModel
-from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -24,6 +23,9 @@ def attach(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
     Raises:
         InputError: if the model has no linear layer of a name in `targets`, or it is the output layer.
     """
+    from peft import LoraConfig as PeftConfig
+    from peft import LoraModel
+
     _check_targets(model, config.targets)
     # Not `model.to`: it would round the buffers as well, and rotary positions with them (an angle of 100 by up to 0.2).
     for parameter in model.parameters():
@@ -50,6 +52,8 @@ def attach(model: PreTrainedModel, config: LoraConfig, seed: int) -> None:
 
 def merge(model: PreTrainedModel) -> None:
     """Add the adapters to the weights and remove them, in place; on the CPU, in fp32, where small updates survive."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     model.to("cpu", torch.float32)
     for name, module in list(model.named_modules()):
         if isinstance(module, BaseTunerLayer):

@@ -34,10 +34,11 @@ def make(source, settings, target: Target) -> None:
     """From runs, samples, data and what the searches chose, the tests over seeds and those over samples."""
     method, search = settings.method, notes(read_chosen(source.chosen), settings.tried)
     benchmark = BENCHMARKS[settings.task]
-    groups = {probe.id: probe.group for probe in read_data(source.data[0]).probes}
+    probes = read_data(source.data[0]).probes
+    groups = {probe.id: probe.group for probe in probes if probe.set == benchmark.headline.probes}
     by_seed = seed_table(read_runs(source.runs), method, benchmark)
     by_sample = {
-        place: sample_table(read_table(path), groups, method, settings.bootstrap, settings.seed, benchmark=benchmark)
+        place: sample_table(read_table(path), groups, method, benchmark, settings.bootstrap, settings.seed)
         for place, path in zip(settings.places, source.samples, strict=True)
     }
     target.table(headed(by_seed, benchmark), seed_layout(method, len(settings.seeds), search), "seeds")

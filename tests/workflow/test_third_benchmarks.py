@@ -1,0 +1,61 @@
+"""Benchmarks of other shapes go through the whole DAG: one file each and a line in the registry, nothing else.
+
+Free text without a retain model, and multiple choice; see `tests/benchmarks`.
+"""
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks.register import register
+
+from .conftest import Workflow
+
+pytestmark = pytest.mark.workflow
+
+STUDY = """
+study: third
+models:
+  nano:
+    source: scratch
+    hidden_size: 32
+    layers: 2
+    heads: 2
+    vocabulary: 300
+    rehearse: false
+    training: {epochs: 1, batch_size: 8, learning_rate: 1.0e-3}
+finetune: {epochs: 15, batch_size: 4, learning_rate: 5.0e-3}
+unlearn: {epochs: 2, batch_size: 2, learning_rate: 1.0e-3}
+methods:
+  GA: {weighting: uniform, objective: ascent, retain: none}
+  ETW: {weighting: entropy, objective: ascent, retain: nll, sweep: {strength: [0.5, 1.0]}}
+measure: {max_new_tokens: 4}
+figures: {bootstrap: 5}
+"""
+CASES = {
+    "free_text": ("FreeText", {"name": "free_text"}, "news"),
+    "choices": ("Choices", {"name": "choices"}, "odd"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_third_benchmark_comes_to_the_main_table_and_the_trade_off(name, tmp_path):
+    kind, section, split = CASES[name]
+    workflow = Workflow(tmp_path)
+    register(workflow.source, name, kind)
+    workflow.config = yaml.safe_load(STUDY) | {"benchmark": section, "splits": [split]}
+    wanted = ["main/main.csv", "tradeoff/tradeoff.svg", "check/check.md", "searches/searches.csv"]
+    workflow.run("--", *(f"results/third/{file}" for file in wanted))
+    results = tmp_path / "results" / "third"
+    main = pd.read_csv(results / "main/main.csv")
+    runs = pd.read_csv(results / "main/runs.csv").set_index("method")
+    references = ["full", "retain"] if (results / f"finetune/nano/retain-{split}").exists() else ["full"]
+    assert main["method"].tolist() == runs.index.tolist() == [*references, "GA", "ETW"]
+    assert (results / "tradeoff/tradeoff.svg").stat().st_size > 5000
+    samples = pd.read_parquet(results / f"evaluate/nano/{split}/samples.parquet")
+    assert set(samples["run"]) == {*references, "GA/seed0", "ETW/seed0"}
+    # What is said of the runs is about the runs: ascent moves away from where it starts.
+    forgetting = {"free_text": "prob", "choices": "right"}[name]
+    if forgetting in samples:
+        of = samples.groupby("run")[forgetting].mean()
+        assert of["GA/seed0"] != of["full"]
