@@ -30,7 +30,7 @@ study: $(VENV)/.installed
 	. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
 	@if [ ! -e $(REPORT) ] || [ -n "$$(find results/$(STUDY) -newer $(REPORT) \( -name '*.svg' -o -name '*.html' -o -name '*.csv' -o -name check.md \) | head -n 1)" ]; then \
 		. $(BIN)/activate && snakemake --configfile $(CONFIG) --cores 1 --report $(REPORT); fi
-	@echo "Done. Report: $(REPORT)   main table: results/$(STUDY)/main/main.html   token tables: results/$(STUDY)/weigh/"
+	@echo "Done. Report: $(REPORT)   tables and figures: results/$(STUDY)/   token tables: results/$(STUDY)/weigh/"
 
 test: $(VENV)/.installed
 	. $(BIN)/activate && python -m pytest $(ARGS)
@@ -41,10 +41,11 @@ lint: $(VENV)/.installed
 	$(BIN)/snakefmt --check Snakefile workflow
 	. $(BIN)/activate && snakemake --lint
 
-# What is generated from the config's classes.
+# What is generated from the code: schema, tables of keys and of targets, picture of the graph.
 schema: $(VENV)/.installed
 	$(BIN)/python -m lethe.config schema > workflow/schemas/config.schema.json
 	$(BIN)/python -m lethe.config.docs config/README.md
+	$(BIN)/python -m lethe.docs docs/targets.md
 
 # Regenerate constraints.txt from the environment that passed the tests.
 constraints: $(VENV)/.installed

@@ -2,7 +2,7 @@
 
 A search that looked at the reported seeds would report its own luck. The rules are named in the config
 (`selection.rule`), after what they read of TOFU; of another benchmark they read the metrics of its headline. The ETW
-paper does not say how its best configurations were found (docs/choices.md, "Choosing among configurations").
+paper does not say how its best configurations were found (docs/choices.md#strength-search-and-selection).
 """
 
 from collections.abc import Callable

@@ -69,7 +69,7 @@ def test_two_words_leave_no_room_and_one_word_is_refused():
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 10.0, 50.0])
 def test_every_token_of_random_logits_lies_between_the_bounds(scale):
-    """Invariant 5 of the specification."""
+    """A property of docs/choices.md#properties-of-the-weight."""
     logits = np.random.default_rng(0).normal(scale=scale, size=(200, 50))
     log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     entropy = scipy_entropy(np.exp(log_p), axis=1)[:, None]

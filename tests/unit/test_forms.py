@@ -1,4 +1,4 @@
-"""Functional forms against float64 formulas (specification §9.2), the weighting made of them, and their config."""
+"""Functional forms against float64 formulas (docs/choices.md), the weighting made of them, and their config."""
 
 import itertools
 import json

@@ -49,7 +49,7 @@ def test_sources_are_those_of_the_papers_table(table):
 
 def test_the_loss_says_itself_what_it_looks_at(table):
     loss = table["loss"]
-    # §9.4: NPO has confidence (of the whole sequence) and the reference model
+    # NPO has confidence (of the whole sequence) and the reference model
     whole = "objective: confidence of the whole sequence, reference model"
     assert loss["NPO"] == f"{whole}; retain term: reference model"
     assert loss["UNDIAL"] == "objective: predictive distribution, reference model"

@@ -545,7 +545,7 @@ def test_key_words_of_real_tofu(real_data):
     assert len(data) == 400
     aligned = {r.id: align(strings[r.id], r) for r in data}
     unmatched = sum(left for _, left in aligned.values()) / sum(map(len, strings.values()))
-    assert unmatched < 0.006  # ETW specification §4.1: 0.5 %
+    assert unmatched < 0.006  # docs/choices.md#key-words: 0.5 %
 
     def words(number):
         (r,) = [r for r in data if r.id == f"full-{3600 + number}"]

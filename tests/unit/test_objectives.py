@@ -1,7 +1,7 @@
 """Forget objectives and retain terms against float64 implementations written from the formulas alone.
 
-Formulas: metrics §3 and specification §3.4. Gradients are compared under non-uniform weights and non-uniform upstream
-gradients; how weightings and objectives go together is at the end.
+Formulas: docs/choices.md#objectives-and-retain-terms. Gradients are compared under non-uniform weights and
+non-uniform upstream gradients; how weightings and objectives go together is at the end.
 """
 
 import math
@@ -118,7 +118,7 @@ def assert_same(found, expected, rtol=2e-5):
         np.testing.assert_allclose(found[1][name], gradient, rtol=rtol, atol=rtol * abs(gradient).max(), err_msg=name)
 
 
-# --- formulas of one sequence, metrics §3 -------------------------------------------------------------------
+# --- formulas of one sequence ------------------------------------------------------------------------------
 
 
 def preference(beta, x):
@@ -349,7 +349,7 @@ def test_npo_fades_below_the_starting_model():
 
 @pytest.mark.parametrize("beta", [0.1, 4.0])
 def test_npo_on_single_tokens_is_ascent_weighted_by_tnpo(beta):
-    """NPO's gradient is ascent's times 2 p^β / (p^β + p₀^β) of the sequence (§3.4); TNPO is that, token by token."""
+    """NPO's gradient is ascent's times 2 p^β / (p^β + p₀^β) of the sequence; TNPO is that, token by token."""
     tokens, _, batch = data()
     batch.sequence, batch.n_sequences = torch.arange(N), N
     (found,) = torch.autograd.grad(NPO(beta=beta).losses(tokens, torch.ones(N), batch).sum(), tokens.logprob)
@@ -360,7 +360,7 @@ def test_npo_on_single_tokens_is_ascent_weighted_by_tnpo(beta):
 
 
 def test_simnpo_without_margin_is_the_papers_form():
-    """−(2/β) ln σ(−(β/|y|) ln p(y)); factor 2 σ(−β NLL/|y|)/|y| of each token's gradient (§3.4)."""
+    """−(2/β) ln σ(−(β/|y|) ln p(y)); factor 2 σ(−β NLL/|y|)/|y| of each token's gradient."""
     tokens, _, batch = data()
     losses, gradients = evaluate(SimNPO(beta=2.5), tokens, torch.ones(N), batch)
     p = tokens.logprob.detach().double().numpy()

@@ -219,7 +219,7 @@ def forget_loss(objective, model, teacher, task, i, weights) -> torch.Tensor:
 
 
 def by_hand(model, task, weigh, objective="ascent", teacher=None, detach=True):
-    """Loss and gradients of a step in float64: formulas of metrics §3, one row at a time, no kernel, no batching."""
+    """Loss and gradients of a step in float64 from the formulas, one row at a time, no kernel, no batching."""
     model = copy.deepcopy(model).double()
     teacher = copy.deepcopy(teacher).double() if teacher is not None else None
     total = 0.0

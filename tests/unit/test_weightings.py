@@ -1,4 +1,4 @@
-"""Every weighting against its formula, the invariants of ETW (§2.5 of the specification), and a new weighting.
+"""Every weighting against its formula, the properties in docs/choices.md, and a new weighting.
 
 Invariant 4 (no gradient through ω) concerns the loop that hands out the batch; the gradients themselves are compared in
 test_unlearn.py. Functional forms and the weighting `spread` are in test_forms.py.
@@ -103,7 +103,7 @@ def memorised_logits(margin: float, lengths=LENGTHS, seed=4) -> list[torch.Tenso
 
 
 def entropy_bounds(p: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
-    """H_min(p) and H_max(p) of ETW §2.4: the rest of the mass on one other word, or spread over all of them."""
+    """H_min(p) and H_max(p): the rest of the mass on one other word, or spread over all of them."""
     binary = -(p * np.log(p) + (1 - p) * np.log1p(-p))
     return binary, binary + (1 - p) * math.log(words - 1)
 

@@ -1,8 +1,9 @@
 """How well token weights tell informative from structural tokens: ROC curves, AUC and cluster-bootstrap
 intervals.
 
-ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers (§9.1 of our
-specification). Tokens of one answer are dependent, so the bootstrap draws answers, or whole authors, not tokens.
+ETW (arXiv 2604.17785) Fig. 2 and the correlation statistics asked for by its reviewers
+(docs/choices.md#correlation-with-labels). Tokens of one answer are dependent, so the bootstrap draws answers, or whole
+authors, not tokens.
 "Structural" means "not informative". Whether end tokens are among the tokens at all is decided before, by
 `lethe.tokens.table.considered`.
 
@@ -46,7 +47,7 @@ RESOLUTION = 1e-6
 def labelled(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Tokens that a label source says something about, and which of them are informative.
 
-    End tokens are structural, whatever the source says of them (they are part of the loss, §10 no. 11).
+    End tokens are structural, whatever the source says of them (they are part of the loss).
 
     Args:
         table: token table, one row per answer token.
@@ -67,7 +68,7 @@ def ranking(table: pd.DataFrame, score: str) -> np.ndarray:
 
     A weight that is a monotone function of the token's probability (WGA, Sat, Imp, TNPO at the starting
     model) is ranked by the log-probability itself: p and 1 − p saturate on memorised tokens and would make
-    ties that are none, and AUC(WGA) = 1 − AUC(Imp) would not hold (invariant 8, §2.5). A weight that is
+    ties that are none, and AUC(WGA) = 1 − AUC(Imp) would not hold. A weight that is
     constant up to rounding is constant (invariant 9). Masks, i.e. weights with two values, keep their ties.
     """
     name = score.removeprefix("-")

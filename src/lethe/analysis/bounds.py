@@ -1,6 +1,7 @@
 """Between which limits the entropy of a prediction lies once the probability of one token is known.
 
-ETW (arXiv 2604.17785) argues that confidence does not fix entropy; the bounds are derived in our specification §2.4.
+ETW (arXiv 2604.17785) argues that confidence does not fix entropy; the bounds are derived in
+docs/choices.md#bounds-of-the-entropy.
 Both follow from one identity. With p the probability of the gold token, h_b the binary entropy and H_rest the entropy
 of what the other tokens share among them,
 

@@ -1,9 +1,9 @@
 """Which weighting finds the informative tokens, depending on how far the model has memorised the data.
 
 The AUCs of ETW (arXiv 2604.17785, Fig. 2) are of one starting model at one temperature. On a real model the margin of
-entropy over 1 − p was seen to appear only for T > 1, and only once the data are memorised (our specification §8.1); so
-here the AUC is followed over the epochs of the fine-tuning that makes the starting model. Which weightings can be
-followed is the business of `lethe.analysis.curves`.
+entropy over 1 − p was seen to appear only for T > 1, and only once the data are memorised
+(docs/choices.md#memorisation-and-temperature); so here the AUC is followed over the epochs of the fine-tuning that
+makes the starting model. Which weightings can be followed is the business of `lethe.analysis.curves`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -43,7 +43,7 @@ class MeasureConfig(Section):
 
 
 class EvaluateConfig(Section):
-    """How metrics are computed from what was measured; a change runs no model, except that searches choose anew."""
+    """How metrics are computed from what was measured; a change runs no model, but searches try all anew."""
 
     min_k: float = Field(0.4, gt=0, le=1, description="Share of lowest tokens in Min-K and Min-K++.")
     ou_compat: bool = Field(

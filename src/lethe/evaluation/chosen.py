@@ -1,6 +1,7 @@
 """What the searches of a study chose, and how: read from their `chosen.json`, and in words for the notes of tables.
 
-A table of tuned and untuned methods is fair to nobody who cannot see which is which (our specification §10, no. 6).
+A table of tuned and untuned methods is fair to nobody who cannot see which is which
+(docs/choices.md#strength-search-and-selection).
 """
 
 from collections.abc import Iterable, Mapping

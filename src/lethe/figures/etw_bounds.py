@@ -1,8 +1,8 @@
 """Entropy against confidence: tokens of equal probability differ in entropy, and by how much they could.
 
-ETW (arXiv 2604.17785) analyses the bounds H_min(p) and H_max(p); our specification §2.4 derives them. On a memorised
-model all p are close to 1 and both bounds run to 0 together, so that the room between them is hard to see. Divided by
-the remaining probability 1 − p they lie ln(|V| − 1) apart everywhere: that is the right-hand panel.
+ETW (arXiv 2604.17785) analyses the bounds H_min(p) and H_max(p); docs/choices.md#bounds-of-the-entropy derives them.
+On a memorised model all p are close to 1 and both bounds run to 0 together, so that the room between them is hard to
+see. Divided by the remaining probability 1 − p they lie ln(|V| − 1) apart everywhere: that is the right-hand panel.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """ETW Fig. 1: two places of one answer, one where only one word fits and one where a fact comes.
 
-arXiv 2604.17785, §5 of our specification: next-token distributions with their entropies, and below them the entropies
-of the whole answer.
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Next-token distributions with their entropies, and below them the
+entropies of the whole answer.
 """
 
 from textwrap import wrap

@@ -1,6 +1,6 @@
 """ETW Fig. 2: ROC curves of the token weights against the informative labels, at the starting model.
 
-arXiv 2604.17785, §5 of our specification. One row of panels per model, one column per label source, because
+arXiv 2604.17785; docs/choices.md#figures-of-etw. One row of panels per model, one column per label source, because
 the paper does not say where its labels come from.
 """
 

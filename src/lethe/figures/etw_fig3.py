@@ -1,6 +1,6 @@
 """ETW Fig. 3: how each method's weights lie on informative and on structural tokens.
 
-arXiv 2604.17785, §5 of our specification. A method that knows what to forget separates the two histograms.
+arXiv 2604.17785; docs/choices.md#figures-of-etw. A method that knows what to forget separates the two histograms.
 """
 
 import math

@@ -1,6 +1,6 @@
 """ETW Fig. 5: the aggregate score and the privacy leakage of every method.
 
-arXiv 2604.17785, §5 and §6.2 of our specification. Agg. multiplies two losses, so a run that loses no utility has
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Agg. multiplies two losses, so a run that loses no utility has
 none; such runs are counted above the panel, because the other seeds' bar would otherwise speak for them.
 """
 

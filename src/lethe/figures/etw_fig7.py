@@ -1,6 +1,6 @@
 """ETW Fig. 7: histograms of the remaining weightings, and what unlearning leaves of the tokens' probabilities.
 
-arXiv 2604.17785, §5 of our specification; the caption is cut off and does not name the quantity, so both are drawn.
+arXiv 2604.17785; docs/choices.md#figures-of-etw: the caption is cut off and does not name the quantity; both are drawn.
 The second tests a claim: after ETW the probabilities of informative tokens are closest to those of the model that
 never saw the forget set. "Close" is the Wasserstein-1 distance of the two distributions of p, which is the area between
 their cumulative curves.

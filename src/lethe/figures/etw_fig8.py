@@ -1,7 +1,7 @@
 """ETW Fig. 8: forget quality and lost utility over the temperature of the entropy.
 
-arXiv 2604.17785, §5 of our specification. Where a search varies other keys too, a temperature is judged by the best it
-can do; what the other values of those keys gave stays visible, so that a lucky point is seen as one.
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Where a search varies other keys too, a temperature is judged by the
+best it can do; what the other values of those keys gave stays visible, so that a lucky point is seen as one.
 """
 
 import json

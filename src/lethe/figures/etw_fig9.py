@@ -1,7 +1,7 @@
 """ETW Fig. 9: how token weights change while a model unlearns, as means over epochs and on one answer.
 
-arXiv 2604.17785, §5 of our specification. Weights are recomputed from the current model (§2.2); a weighting that
-loses the informative tokens on the way presses something else at the end than at the start.
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Weights are recomputed from the current model; a weighting that
+loses the informative tokens on the way gives weight to something else at the end than at the start.
 """
 
 import math

@@ -1,9 +1,9 @@
 """What each functional form of the weight gives for its price: forget quality over model utility.
 
-A figure of our own, asked for by ETW's reviewers (arXiv 2604.17785; our specification §9.2). A form at one strength
-says little, because forms differ in how hard they press; so each is drawn over what its search tried, in a panel of its
-own, and held against plain ascent with a retain term, which all panels repeat in grey. More points tried are more
-chances, hence their number stands in title and table.
+A figure of our own, asked for by ETW's reviewers (docs/choices.md#functional-forms). A form at one strength says
+little, because forms differ in their total weight; so each is drawn over what its search tried, in a panel of its own,
+and held against plain ascent with a retain term, which all panels repeat in grey. More points tried are more chances,
+hence their number stands in title and table.
 """
 
 import json

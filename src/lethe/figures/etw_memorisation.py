@@ -1,7 +1,7 @@
 """AUC of the weightings over the fine-tuning that makes the starting model: when does temperature matter?
 
-A figure of our own (our specification §8.1); it tells under which condition the margin of ETW (arXiv 2604.17785,
-Fig. 2) is to be expected.
+A figure of our own (docs/choices.md#memorisation-and-temperature); it tells under which condition the margin of ETW
+(arXiv 2604.17785, Fig. 2) is to be expected.
 """
 
 import matplotlib as mpl

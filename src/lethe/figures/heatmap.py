@@ -1,6 +1,6 @@
-"""ETW Fig. 4: which words of an answer each method presses on, as coloured text; on paper and as a web page.
+"""ETW Fig. 4: which words of an answer each method gives weight to, as coloured text; on paper and as a web page.
 
-arXiv 2604.17785, §5 of our specification. Weights of different methods are on different scales, so a row's
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Weights of different methods are on different scales, so a row's
 colours are relative to the largest weight that the method gives within the sequence.
 """
 

@@ -1,4 +1,4 @@
-"""Answers as rows of coloured tokens, for the figures that show which words a weighting presses on.
+"""Answers as rows of coloured tokens, for the figures that show which words a method weighs.
 
 Text is laid out by hand, in points, because matplotlib does not break lines: a row is drawn once per name (an
 annotation, a method, an epoch), and all rows of an answer break at the same words. Shades are relative to the

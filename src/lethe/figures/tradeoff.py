@@ -1,6 +1,6 @@
 """ETW Fig. 6: what a run pays in model utility for the forget quality it reaches.
 
-arXiv 2604.17785, §5 of our specification. Every run is shown, because a mean of p-values hides the runs that
+arXiv 2604.17785; docs/choices.md#figures-of-etw. Every run is shown, because a mean of p-values hides the runs that
 fail; and so is every configuration that a search has tried, because the best of many looks better than it is.
 """
 

@@ -2,7 +2,7 @@
 
 A label source is a function `(config, data, table) -> Series`: a nullable boolean per row of the token
 table, missing where the source says nothing about the sample. Labels are data, not truth: who annotated TOFU
-for the published figures is unknown (ETW specification §4), so several sources stand side by side. To add
+for the published figures is unknown (docs/choices.md#labels-and-auc), so several sources stand side by side. To add
 one: a file here, a line below, and a config section in `lethe.config` that joins `LabelConfig`. Sources that
 know character spans leave the tokens to `lethe.labels.align`.
 """

@@ -2,7 +2,7 @@
 
 A file maps the row of a forget split to the key words of question *and* answer, joined without blanks
 (`fathercivilengineer`). SatImp's own rule asks whether a token's text occurs anywhere in the string, and so
-marks "he" because of "father". The aligned rule (our choice, ETW specification §4.1) first cuts the string
+marks "he" because of "father". The aligned rule (our choice, docs/choices.md#key-words) first cuts the string
 back into words.
 """
 

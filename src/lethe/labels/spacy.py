@@ -1,7 +1,7 @@
 """Words that a parser takes for content, as in FUnDIAL (Dong et al. 2024, arXiv 2402.10052), SCN and SCE.
 
-What the letters of SCN and SCE stand for is unknown (ETW specification §3.3), so parts of speech and entities
-are configuration. The mask is made on the answer alone and may mark words that only repeat the question.
+What the letters of SCN and SCE stand for is unknown (docs/choices.md#masks-by-a-parser), so parts of speech and
+entities are configuration. The mask is made on the answer alone and may mark words that only repeat the question.
 """
 
 from pathlib import Path

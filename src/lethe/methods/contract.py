@@ -1,6 +1,6 @@
 """What a method is made of: `weighting × objective × retain term`. Start here to add one.
 
-A training step goes through three hands, and none of them looks over the other's shoulder:
+A training step has three stages, and none of them knows what the others do inside:
 
 1. the loop runs the model on forget rows and asks the kernel for this step's token statistics → `TokenBatch`;
 2. the **weighting** turns the batch into one weight per token, detached, ω ≥ 0;
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 class TokenBatch:
     """Loss-bearing tokens of one batch of forget sequences, flattened; N tokens over B sequences.
 
-    Everything in it is detached: weights are constants to the objective (invariant 4 of ETW §2).
+    Everything in it is detached: weights are constants to the objective (docs/choices.md#properties-of-the-weight).
 
     Attributes:
         sequence: [N] int64, the row of the batch that a token belongs to, non-decreasing.
@@ -102,7 +102,7 @@ class TokenBatch:
         """Rescale [N] non-negative values so that they sum to n, the token count, within each sequence.
 
         A sequence whose values are all zero gets weight 1 on each token instead of dropping out in silence
-        (our choice, ETW specification §2.3).
+        (our choice, docs/choices.md#rescaling).
         """
         total = self.sum_per_sequence(values)[self.sequence]  # [N]
         length = self.lengths()[self.sequence]  # [N]

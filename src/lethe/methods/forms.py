@@ -1,7 +1,7 @@
 """How undecided a prediction is, said in other ways than by its entropy: the functional forms of ETW's reviewers.
 
 Each is a number per token, made of the whole predictive distribution at a temperature and of nothing else, like the
-entropy of ETW (arXiv 2604.17785); definitions: our specification §9.2. A form is a column of the token table
+entropy of ETW (arXiv 2604.17785); definitions: docs/choices.md#functional-forms. A form is a column of the token table
 (config key `forms`) and, through the weighting `spread`, a way to weigh tokens. All are 0 for a certain prediction.
 """
 

@@ -1,4 +1,4 @@
-"""Weighted gradient ascent on the negative log-likelihood: ETW's L_f = Σ ω ln p (arXiv 2604.17785, §2.1)."""
+"""Weighted gradient ascent on the negative log-likelihood: ETW's L_f = Σ ω ln p (arXiv 2604.17785)."""
 
 from __future__ import annotations
 

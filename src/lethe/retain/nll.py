@@ -1,4 +1,4 @@
-"""Go on learning the retain rows: the retain term of GradDiff and of ETW (arXiv 2604.17785, §2.1)."""
+"""Go on learning the retain rows: the retain term of GradDiff and of ETW (arXiv 2604.17785)."""
 
 from __future__ import annotations
 

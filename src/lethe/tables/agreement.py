@@ -1,7 +1,7 @@
 """How far do label sources agree on what is informative? An AUC is worth no more than the labels behind it.
 
-Who labelled the tokens of ETW's figures is unknown (arXiv 2604.17785; §4 of our specification), so several sources
-stand side by side; this table says how different their answers are.
+Who labelled the tokens of ETW's figures is unknown (arXiv 2604.17785; docs/choices.md#labels-and-auc), so several
+sources stand side by side; this table says how different their answers are.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """Do a method's weights go with the informative labels? Correlations with intervals, beside the AUC.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.1 of our specification). Point-biserial r is Pearson's r with a 0/1
+Asked for by ETW's reviewers (docs/choices.md#correlation-with-labels). Point-biserial r is Pearson's r with a 0/1
 label, and the rank-biserial correlation is 2·AUC − 1. Tokens of one answer are dependent, so the bootstrap draws
 answers; what it sums per answer is counted once, and a resample costs no more than a matrix product.
 """
@@ -21,7 +21,7 @@ from lethe.weightings.spacy_nouns import SpacyNouns
 
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")
 MASKS = {f"SCN ({name})": name for name in get_args(SpacyNouns.model_fields["definition"].annotation)}
-"""Every definition of SCN: which one ETW compares with is unknown (§3.3, §4.2), so all are reported."""
+"""Every definition of SCN: which one ETW compares with is unknown (docs/choices.md#masks-by-a-parser)."""
 
 
 def make(source, settings, target: Target) -> None:

@@ -1,7 +1,7 @@
 """What a method costs in time and memory, next to one that everybody knows.
 
-ETW claims no parser, no reference model and one extra scalar (arXiv 2604.17785; §8 of our specification), without a
-timing. The runs' own logs say what a step takes.
+ETW claims no parser, no reference model and one extra scalar (arXiv 2604.17785; docs/choices.md#reported-numbers),
+without a timing. The runs' own logs say what a step takes.
 """
 
 from itertools import islice

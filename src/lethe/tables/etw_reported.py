@@ -1,7 +1,7 @@
 """What the ETW paper reports, beside what came out here, and whether the two may be compared at all.
 
 Numbers: the main table of arXiv 2604.17785 (TOFU forget10, Llama-3.2-1B) and two statements on the AUC, as a published
-reading note on the paper gives them (§8 of our specification). Each is one run, or a median (§6.1).
+reading note on the paper gives them (docs/choices.md#reported-numbers). Each is one run, or a median.
 """
 
 from collections.abc import Iterable, Mapping
@@ -76,7 +76,8 @@ def our_names(methods: Mapping[str, MethodConfig]) -> dict[str, str]:
     """Name in the paper -> method of the study, for those that the study has.
 
     Names are the same but for capitals. The paper's GA is the exception: its small loss of utility shows that it has a
-    retain term (§2.1), so it is the first method of uniform weighting × ascent × nll, whatever its name.
+    retain term (docs/choices.md#other-weights), so it is the first method of uniform weighting × ascent × nll, whatever
+    its name.
     """
     named = {name.lower(): name for name in methods}
     found = {name: named[name.lower()] for name in (*MAIN, *RIVALS) if name != "GA" and name.lower() in named}

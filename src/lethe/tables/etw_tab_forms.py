@@ -1,6 +1,6 @@
 """Does it have to be the entropy? Other functional forms as scores, and what the methods that use them achieve.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.2 of our specification). Each form stands raw and rescaled to Σ ω = n
+Asked for by ETW's reviewers (docs/choices.md#functional-forms). Each form stands raw and rescaled to Σ ω = n
 within each answer, as ETW's entropy is; ETW itself takes the full vocabulary and applies T before the entropy.
 """
 

@@ -1,7 +1,7 @@
 """What each method has to know: ground truth, a parser, the model's predictions, another model.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.4 of our specification). Everything is read off the classes that do
-the work, so the table cannot say what the code does not.
+Asked for by ETW's reviewers (docs/choices.md#sources-of-information). Everything is read off the classes that do the
+work, so the table cannot say what the code does not.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Any table as CSV for machines, Markdown for readers, LaTeX for papers and HTML for the report.
 
-The tables that the ETW paper shows and that its reviewers ask for (arXiv 2604.17785, §9 of our specification) differ in
-what they say, not in how they are set.
+The tables that the ETW paper (arXiv 2604.17785) shows and that its reviewers ask for
+(docs/choices.md#what-reviewers-asked-for) differ in what they say, not in how they are set.
 """
 
 import html as html_escape

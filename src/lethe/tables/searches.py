@@ -1,7 +1,7 @@
 """Every configuration that a search tried, not only the one it chose.
 
 The ETW paper reports best configurations and shows others in a figure (arXiv 2604.17785, Fig. 6); how they were chosen
-is unknown (our specification §10, no. 6), so here the rule and its seed stand under the table.
+is unknown (docs/choices.md#strength-search-and-selection), so here the rule and its seed stand under the table.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Is the difference to another method more than chance? Paired tests over seeds, and over forget samples.
 
-Asked for by ETW's reviewers (arXiv 2604.17785; §9.3 of our specification). The paper compares single runs. Seeds are
-few and samples are many, so both are tested: seeds say whether training again would show it, samples whether other
+Asked for by ETW's reviewers (docs/choices.md#significance). The paper compares single runs. Seeds are few and samples
+are many, so both are tested: seeds say whether training again would show it, samples whether other
 questions would, authors being the units that questions come in.
 """
 

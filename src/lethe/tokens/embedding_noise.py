@@ -1,8 +1,8 @@
-"""How far copies of the starting model under embedding noise disagree about a token: mutual information.
+"""How far passes of the starting model under embedding noise disagree about a token: mutual information.
 
-Asked for by ETW's reviewers (our specification §9.2). The entropy of a prediction is high where many words would do and
-where the model does not know; disagreement between noisy passes is meant to show the second alone. Llama-like
-models have no dropout, so it is the input embeddings that get Gaussian noise.
+Asked for by ETW's reviewers (docs/choices.md#functional-forms). The entropy of a prediction is high where many words
+would do and where the model does not know; disagreement between noisy passes is meant to show the second alone.
+Llama-like models have no dropout, so the input embeddings get Gaussian noise.
 """
 
 from collections.abc import Callable, Iterator

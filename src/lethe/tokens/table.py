@@ -6,7 +6,7 @@ Stages add columns and never rows; `annotate` and `score` each build on `tokens`
     annotate  informative_<label> (nullable boolean) for each label source
     score     logprob (nats, starting model), entropy_T<t> (nats) for each temperature, <form>_T<t> for each form
     parse     pos, noun_chunk, entity, if a weighting needs a parser
-    embedding_noise  mutual_information (nats), if it is asked for
+    embedding_noise   mutual_information (nats), if it is asked for
     weigh     weight_<method> for each method, at the starting model
 """
 

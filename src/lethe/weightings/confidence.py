@@ -1,4 +1,4 @@
-"""WGA: tokens that the model is still sure of are pressed hardest, so that ascent ends by itself.
+"""WGA: tokens that the model is still sure of have the greatest weights, so that ascent ends by itself.
 
 Wang et al. 2025 (arXiv 2502.19301). The default exponent is locuslab/open-unlearning's; the authors' code uses 5.
 The weights are not normalised, as in the authors' code.

@@ -1,6 +1,6 @@
 """ETW: tokens at which the model's prediction is spread out carry the information.
 
-"Forget What Matters, Keep the Rest", arXiv 2604.17785, §2.2 of our specification. The entropy is that of the current
+"Forget What Matters, Keep the Rest", arXiv 2604.17785; docs/choices.md#etws-weight. The entropy is that of the current
 model over the full vocabulary, taken from the very logits of the training forward; temperature enters the entropy only,
 never the log-probability of the loss.
 """

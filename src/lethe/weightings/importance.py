@@ -1,7 +1,7 @@
-"""Imp (SimImp): tokens that the model is least sure of are pressed hardest; the reverse of WGA's order.
+"""Imp (SimImp): tokens that the model is least sure of have the greatest weights; the reverse of WGA's order.
 
-Yang et al. 2025 (arXiv 2505.11953). That ETW's "Imp" is this weight and no annotation is inferred (our specification
-§3.1); the exponent is 1 there (ours), 5 in the authors' code (tmlr-group/SatImp).
+Yang et al. 2025 (arXiv 2505.11953). That ETW's "Imp" is this weight and no annotation is inferred
+(docs/choices.md#other-weights); the exponent is 1 there (ours), 5 in the authors' code (tmlr-group/SatImp).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tokens about which noisy copies of the starting model disagree: what it is unsure of, apart from what is open.
+"""Tokens about which passes of the starting model under embedding noise disagree: what it is unsure of.
 
-Asked for by ETW's reviewers (our specification §9.2). The passes that it takes are made once, before training, at the
-starting model (`lethe.tokens.embedding_noise`), so this is a static weighting: K passes in every step would cost K
-times as much.
+Asked for by ETW's reviewers (docs/choices.md#functional-forms). The passes that it takes are made once, before
+training, at the starting model (`lethe.tokens.embedding_noise`), so this is a static weighting: K passes in every step
+would cost K times as much.
 """
 
 import numpy as np

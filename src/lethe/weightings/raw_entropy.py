@@ -1,4 +1,4 @@
-"""ETW without its normalisation: the forget loss grows with the entropy and needs a strength of its own (§9.2)."""
+"""ETW without its normalisation: the forget loss grows with the entropy and needs a strength of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A functional form of the prediction as the weight itself: without ETW's rescaling, the loss grows with it (§9.2)."""
+"""An uncertainty measure as the weight itself: without ETW's rescaling, the loss grows with it (docs/choices.md)."""
 
 from __future__ import annotations
 

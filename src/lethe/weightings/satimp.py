@@ -1,4 +1,4 @@
-"""SatImp: saturation and importance multiplied, so that neither sure nor hopeless tokens are pressed.
+"""SatImp: saturation and importance multiplied, so that neither sure nor hopeless tokens have weight.
 
 Yang et al. 2025 (arXiv 2505.11953). Exponents are those of locuslab/open-unlearning's configuration (5, 1); the
 authors' README recommends (5, 0.1).

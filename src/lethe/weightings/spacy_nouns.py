@@ -1,8 +1,8 @@
 """SCN: only nouns are forgotten, as a parser sees them.
 
 ETW (arXiv 2604.17785) names the baseline; what its letters stand for is unknown, and that it is a mask of nouns as in
-FUnDIAL (Dong et al. 2024, arXiv 2402.10052) is inferred (our specification §3.3). The answer is parsed alone, and words
-that repeat the question stay marked.
+FUnDIAL (Dong et al. 2024, arXiv 2402.10052) is inferred (docs/choices.md#masks-by-a-parser). The answer is parsed
+alone, and words that repeat the question stay marked.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The place of the entropy in ETW taken by another measure of indecision, as ETW's reviewers asked (§9.2)."""
+"""The place of ETW's entropy taken by another uncertainty measure, as its reviewers asked (docs/choices.md)."""
 
 from __future__ import annotations
 

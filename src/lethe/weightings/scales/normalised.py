@@ -1,4 +1,4 @@
-"""ETW's scale (arXiv 2604.17785, §2.2 of our specification): the total strength is that of gradient ascent."""
+"""ETW's scale (arXiv 2604.17785; docs/choices.md#rescaling): the total strength is that of gradient ascent."""
 
 from __future__ import annotations
 

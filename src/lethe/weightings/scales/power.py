@@ -1,6 +1,6 @@
 """Between uniform weights and the greatest score alone; the other reading of TokenUnlearn's temperature, γ = 1/τ.
 
-arXiv 2605.00364, §2.5 of our specification of it; unlike with `softmax`, a token of score 0 keeps weight 0.
+arXiv 2605.00364; docs/choices.md#selection-of-tokens. Unlike with `softmax`, a token of score 0 keeps weight 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Soft selection of tokens, as inferred for TokenUnlearn (arXiv 2605.00364, §2.5 of our specification of it).
+"""Soft selection of tokens, as inferred for TokenUnlearn (arXiv 2605.00364; docs/choices.md#selection-of-tokens).
 
 There weights sum to 1 and losses are averaged over sequences; here they sum to n, like those of all selective
 weightings, so that τ → ∞ is gradient ascent.

@@ -1,4 +1,4 @@
-"""Hard selection of tokens: TokenUnlearn's top-r tokens (arXiv 2605.00364, §2.4 of our specification of it).
+"""Hard selection of tokens: TokenUnlearn's top-r tokens (arXiv 2605.00364; docs/choices.md#selection-of-tokens).
 
 There the chosen tokens have 1/k each and losses are averaged over sequences; here Σ ω = n, as with `spans` and
 `random`, so that r = 1 is gradient ascent.

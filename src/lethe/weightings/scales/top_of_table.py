@@ -1,7 +1,8 @@
 """Hard selection by one threshold for the whole split: a sequence without important tokens is left alone.
 
 A training step shows a few sequences at a time, so a threshold over all of them is only defined for scores that are
-known before training. The alternative to `top` in our specification of TokenUnlearn (arXiv 2605.00364, §10, no. 7).
+known before training. The other reading of TokenUnlearn's threshold (arXiv 2605.00364;
+docs/choices.md#selection-of-tokens).
 """
 
 from __future__ import annotations
