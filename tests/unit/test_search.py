@@ -14,7 +14,7 @@ from lethe.tokens.tokenise import token_table
 from lethe.training import search as module
 from lethe.training.reference import Starting
 from lethe.training.run import Ground, measure_model, run
-from lethe.training.search import search
+from lethe.training.search import Place, search
 
 PLACE = {"model": "tiny", "split": "forget10", "method": "ETW"}
 LISTS = {"weighting.temperature": [1.0, 2.0], "strength": [0.5, 1.0]}
@@ -55,14 +55,15 @@ def references(ground):
     return {who: (tables["tokens"], tables["generations"]) for who in ("full", "retain")}
 
 
-def tried(ground, references, journal, sweep=LISTS, key="k", **selection) -> pd.DataFrame:
-    study = study_of(sweep, **selection)
-    return search(ground, study.methods["ETW"], study, references, PLACE, journal, key, gpus=0)
+def tried(ground, references, folder, sweep=LISTS, trained="k", judged="j", grown=None, **selection) -> pd.DataFrame:
+    study, place = study_of(sweep, **selection), Place(folder / "journal.log", folder / "trials", trained, judged)
+    tables = [] if grown is None else grown
+    return search(ground, study.methods["ETW"], study, references, PLACE, place, 0, tables.append)
 
 
 @pytest.fixture(scope="module")
 def whole(ground, references, tmp_path_factory) -> pd.DataFrame:
-    return tried(ground, references, tmp_path_factory.mktemp("search") / "journal.log")
+    return tried(ground, references, tmp_path_factory.mktemp("search"))
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,34 +109,49 @@ def test_a_killed_search_goes_on_with_the_next_trial(ground, references, whole, 
     with monkeypatch.context() as patch:
         killed_after(3, patch)
         with pytest.raises(KeyboardInterrupt):
-            tried(ground, references, tmp_path / "journal.log")
+            tried(ground, references, tmp_path)
     with monkeypatch.context() as patch:
         begun = killed_after(99, patch)
-        table = tried(ground, references, tmp_path / "journal.log")
+        table = tried(ground, references, tmp_path)
     assert len(begun) == 1
     pd.testing.assert_frame_equal(metrics(table), metrics(whole), check_exact=True)
 
 
 def test_a_grid_that_grows_tries_what_is_new(ground, references, whole, tmp_path, monkeypatch):
-    tried(ground, references, tmp_path / "journal.log", {**LISTS, "strength": [0.5]})
+    tried(ground, references, tmp_path, {**LISTS, "strength": [0.5]})
     begun = killed_after(99, monkeypatch)
-    table = tried(ground, references, tmp_path / "journal.log")
+    table = tried(ground, references, tmp_path)
     assert len(begun) == 2
     pd.testing.assert_frame_equal(metrics(table), metrics(whole), check_exact=True)
 
 
 def test_trials_of_other_settings_are_not_taken_over(ground, references, tmp_path, monkeypatch):
-    tried(ground, references, tmp_path / "journal.log", {"strength": [0.5]})
+    tried(ground, references, tmp_path, {"strength": [0.5]})
     begun = killed_after(99, monkeypatch)
-    tried(ground, references, tmp_path / "journal.log", {"strength": [0.5]}, key="other")
+    tried(ground, references, tmp_path, {"strength": [0.5]}, trained="other")
     assert len(begun) == 1
+
+
+def test_another_metric_setting_trains_nothing_again(ground, references, tmp_path, monkeypatch):
+    once = tried(ground, references, tmp_path, {"strength": [0.5]})
+    begun = killed_after(99, monkeypatch)
+    again = tried(ground, references, tmp_path, {"strength": [0.5]}, judged="other")
+    assert not begun
+    pd.testing.assert_frame_equal(once, again, check_exact=True)
+
+
+def test_the_table_grows_with_the_trials(ground, references, tmp_path):
+    grown = []
+    table = tried(ground, references, tmp_path, {"strength": [0.5, 1.0]}, grown=grown)
+    assert [len(part) for part in grown] == [1, 2]
+    pd.testing.assert_frame_equal(grown[-1], table)
 
 
 RANGE = {"strength": {"low": 0.1, "high": 2.0, "log": True}}
 
 
 def test_tpe_tries_as_many_as_it_may_and_goes_on_alike_when_killed(ground, references, tmp_path, monkeypatch):
-    once = tried(ground, references, tmp_path / "once.log", RANGE, trials=4)
+    once = tried(ground, references, tmp_path / "once", RANGE, trials=4)
     assert len(once) == 4
     values = [json.loads(p)["strength"] for p in once["parameters"]]
     assert len(set(values)) == 4
@@ -143,21 +159,21 @@ def test_tpe_tries_as_many_as_it_may_and_goes_on_alike_when_killed(ground, refer
     with monkeypatch.context() as patch:
         killed_after(2, patch)
         with pytest.raises(KeyboardInterrupt):
-            tried(ground, references, tmp_path / "twice.log", RANGE, trials=4)
-    twice = tried(ground, references, tmp_path / "twice.log", RANGE, trials=4)
+            tried(ground, references, tmp_path / "twice", RANGE, trials=4)
+    twice = tried(ground, references, tmp_path / "twice", RANGE, trials=4)
     pd.testing.assert_frame_equal(once.drop(columns="trial"), twice.drop(columns="trial"), check_exact=True)
 
 
 def test_the_cheap_suite_generates_nothing_and_judges_by_a_substitute(ground, references, tmp_path, monkeypatch):
     monkeypatch.setattr("lethe.training.run.measure_generations", lambda *_: pytest.fail("nothing must be generated"))
-    table = tried(ground, references, tmp_path / "journal.log", {"strength": [0.5, 1.0]}, suite="cheap")
+    table = tried(ground, references, tmp_path, {"strength": [0.5, 1.0]}, suite="cheap")
     assert np.isfinite(table["delta_mu"]).all()
     assert (table["model_utility"] == table["utility_teacher_forced"]).all()
 
 
 def test_the_starting_model_is_left_as_it_was(ground, references, tiny, tmp_path):
     before = {name: value.clone() for name, value in tiny[0].state_dict().items()}
-    tried(ground, references, tmp_path / "journal.log", {"strength": [1.0]})
+    tried(ground, references, tmp_path, {"strength": [1.0]})
     assert all(torch.equal(before[name], value) for name, value in tiny[0].state_dict().items())
 
 
@@ -170,7 +186,7 @@ def test_a_configuration_that_diverges_is_reported_and_the_others_are_tried(grou
         return train(ground, model, method, *args, **kwargs)
 
     monkeypatch.setattr(module, "run", run_but_one)
-    table = tried(ground, references, tmp_path / "journal.log", {"strength": [1.0, 0.5]})
+    table = tried(ground, references, tmp_path, {"strength": [1.0, 0.5]})
     assert table["point"].tolist() == ["strength=1.0", "strength=0.5"]
     assert np.isnan(table["forget_Q_A_Prob"].astype(float).iloc[0])
     assert np.isfinite(table["forget_Q_A_Prob"].astype(float).iloc[1])

@@ -31,6 +31,9 @@ from lethe.training.recorders import Measurement, Recorder, together
 from lethe.training.reference import Starting, read_starting
 from lethe.training.unlearn import Unlearning, save_weigher
 
+MEASURED = {"tokens", "generations"}
+"""Tables of a model's measurement; the others of a run are about its training."""
+
 
 @dataclass
 class Ground:
@@ -199,8 +202,8 @@ def unlearn(
     seed, learned = int(place["seed"]), Path(target["log"]).with_name("weighting.safetensors")
     tables, cost = run(shared, shared.model, method, study, seed, gpus, keep=target.get("model"), learned=learned)
     trained = {**provenance(config), "machine": machine(gpus, study.training_of(method).precision)}
-    for name, table in tables.items():
-        write_table(target[name], table, trained)
+    for name in tables.keys() - MEASURED:
+        write_table(target[name], tables[name], trained)
     write_measurement(tables, cost, target, config, gpus)
 
 
@@ -214,7 +217,7 @@ def write_measurement(
         "machine": machine(gpus, study.measure.precision),
         "measurement": measurement(study),
     }
-    for name in ("tokens", "generations"):
+    for name in MEASURED:
         write_table(target[name], tables[name], origin)
     write_json(target["cost"], {phase: asdict(value) for phase, value in cost.items()})
 
