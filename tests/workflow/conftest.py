@@ -22,6 +22,7 @@ class Workflow:
         if not self.source.exists():
             for name in ("src", "workflow", "notebooks"):
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copy(ROOT / "environment.yml", folder)  # named by the rules
         self.config = yaml.safe_load(TINY.read_text())
         self.environment = {**os.environ, "PYTHONPATH": str(self.source), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
@@ -79,3 +80,9 @@ def copy(finished: Workflow, tmp_path: Path) -> Workflow:
     """The finished study in a folder of its own, time stamps and Snakemake's records included."""
     shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
     return Workflow(tmp_path / "study")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workflow:
+    """The workflow in an empty folder, with copies of package and rules that a test may edit."""
+    return Workflow(tmp_path)

@@ -9,8 +9,6 @@ import yaml
 
 from benchmarks.register import register
 
-from .conftest import Workflow
-
 pytestmark = pytest.mark.workflow
 
 STUDY = """
@@ -39,14 +37,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_third_benchmark_comes_to_the_main_table_and_the_trade_off(name, tmp_path):
+def test_a_third_benchmark_comes_to_the_main_table_and_the_trade_off(name, fresh):
     kind, section, split = CASES[name]
-    workflow = Workflow(tmp_path)
-    register(workflow.source, name, kind)
-    workflow.config = yaml.safe_load(STUDY) | {"benchmark": section, "splits": [split]}
+    register(fresh.source, name, kind)
+    fresh.config = yaml.safe_load(STUDY) | {"benchmark": section, "splits": [split]}
     wanted = ["main/main.csv", "tradeoff/tradeoff.svg", "check/check.md", "searches/searches.csv"]
-    workflow.run("--", *(f"results/third/{file}" for file in wanted))
-    results = tmp_path / "results" / "third"
+    fresh.run("--", *(f"results/third/{file}" for file in wanted))
+    results = fresh.folder / "results" / "third"
     main = pd.read_csv(results / "main/main.csv")
     runs = pd.read_csv(results / "main/runs.csv").set_index("method")
     references = ["full", "retain"] if (results / f"finetune/nano/retain-{split}").exists() else ["full"]
