@@ -74,6 +74,7 @@ def _files(parts: list[str]) -> Iterator[Path]:
                 yield path
 
 
+@cache
 def _decides(path: Path) -> bool:
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()
     return name not in PLUMBING | REGISTRIES and not name.startswith("config/")
@@ -81,13 +82,18 @@ def _decides(path: Path) -> bool:
 
 def closure(entries: Iterable[Path]) -> list[Path]:
     """Files of the package that decide what the entries do: they themselves and all that they import, sorted."""
+    return list(_closure(frozenset(entries)))
+
+
+@cache  # a study asks for the same closures job by job
+def _closure(entries: frozenset[Path]) -> tuple[Path, ...]:
     seen: set[Path] = set()
     open_ = set(entries)
     while open_:
         path = open_.pop()
         seen.add(path)
         open_ |= {other for other in imported(path) if _decides(other)} - seen
-    return sorted(path for path in seen if path.is_relative_to(PACKAGE))
+    return tuple(sorted(path for path in seen if path.is_relative_to(PACKAGE)))
 
 
 def part_files(value: BaseModel) -> set[Path]:

@@ -12,6 +12,7 @@ The workflow's rules ask a `Plan` for their inputs and parameters; what it says 
 Which files of the package decide a rule's results is computed, see `lethe.closure`.
 """
 
+import copy
 import hashlib
 import itertools
 import json
@@ -185,11 +186,15 @@ class Plan:
 
     def section(self, name: str) -> Any:
         """A section of the config as plain data."""
-        return self.study.model_dump(mode="json")[name]
+        return copy.deepcopy(self._dump[name])
+
+    @cached_property
+    def _dump(self) -> dict[str, Any]:
+        return self.study.model_dump(mode="json")
 
     def method(self, name: str) -> dict | None:
         """A method as configured; None for a swept one: its search says what it is."""
-        return None if name in self.swept else self.study.methods[name].model_dump(mode="json")
+        return None if name in self.swept else self.section("methods")[name]
 
     def epochs(self) -> dict | None:
         """What of the section `measure` decides what is measured while a run is trained; None if nothing is."""
@@ -242,12 +247,10 @@ class Plan:
     def training_inputs(self, model: str, split: str, name: str) -> dict[str, Any]:
         """What every run of a method reads: data, starting model, token table, what is kept of the starting model."""
         method = self.study.methods[name]
-        columns = [c for m in method.points().values() or [method] for c in training_columns(m)]
-        stages = stages_of(columns) or ["tokens"]
         inputs: dict[str, Any] = {
             "data": self.data(),
             "model": self.folder(model),
-            "tables": [self.stage(stage, model, split) for stage in stages],
+            "tables": [self.stage(stage, model, split) for stage in self._training_stages[name]],
             **{
                 f"kept_{what}": f"{self.root}/reference/{model}/{split}/{kept}.safetensors"
                 for what, kept in method.kept().items()
@@ -257,8 +260,17 @@ class Plan:
             inputs["refusals"] = self.stage("refuse", model, split)
         return inputs
 
+    @cached_property
+    def _training_stages(self) -> dict[str, list[str]]:
+        """Method -> stages of the token table that its runs read, whatever its search chooses."""
+        found = {}
+        for name, method in self.study.methods.items():
+            variants = method.points().values() or [method]
+            found[name] = stages_of(c for m in variants for c in training_columns(m)) or ["tokens"]
+        return found
+
     def run_inputs(self, model: str, split: str, name: str) -> dict[str, Any]:
-        inputs = self.training_inputs(model, split, name) | {"code": self.run_code(name)}
+        inputs = self.training_inputs(model, split, name) | {"code": self._run_code[name]}
         if name in self.swept:
             inputs["chosen"] = self.search_table(model, split, name, "chosen.json")
         return inputs
@@ -297,6 +309,10 @@ class Plan:
     def code(self, rule: str, *more: Path) -> list[str]:
         """Files of the package that decide what a rule's script does, with further modules that it finds by name."""
         return list(map(relpath, closure([self.scripts / f"{rule}.py", *more])))
+
+    @cached_property
+    def _run_code(self) -> dict[str, list[str]]:
+        return {name: self.run_code(name) for name in self.methods}
 
     def run_code(self, name: str) -> list[str]:
         """Code of a run. Where models are kept, what only measures them is left out: see `measured`."""

@@ -4,6 +4,7 @@ What several runs of a method share (data, tokens, the starting model in memory)
 trial after trial without reading anything twice.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -201,6 +202,8 @@ def unlearn(
     shared = ground(source, place["split"], study)
     seed, learned = int(place["seed"]), Path(target["log"]).with_name("weighting.safetensors")
     tables, cost = run(shared, shared.model, method, study, seed, gpus, keep=target.get("model"), learned=learned)
+    if target.get("model") is None:  # that of a time when models were kept is of another run
+        shutil.rmtree(Path(target["log"]).with_name("model"), ignore_errors=True)
     trained = {**provenance(config), "machine": machine(gpus, study.training_of(method).precision)}
     for name in tables.keys() - MEASURED:
         write_table(target[name], tables[name], trained)
