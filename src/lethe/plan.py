@@ -28,8 +28,7 @@ from lethe.closure import closure, module, part_files
 from lethe.config import EmbeddingNoiseConfig, MethodConfig, Study
 from lethe.exhibits import EXHIBITS, SUFFIXES, Exhibit
 from lethe.io import read_provenance
-from lethe.methods.forms import FORMS
-from lethe.tokens.table import entropy_column
+from lethe.methods.forms import FORMS, entropy_column
 
 STAGES = {
     "annotate": r"informative_.+",

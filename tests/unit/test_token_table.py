@@ -17,9 +17,10 @@ from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 from lethe.benchmarks.contract import Row
 from lethe.config import PromptConfig, ScratchConfig
 from lethe.errors import InputError
+from lethe.methods.forms import entropy_column
 from lethe.models.prompts import Encoder
 from lethe.models.sources import scratch
-from lethe.tokens.table import considered, entropy_column, join, rows_of
+from lethe.tokens.table import considered, join, rows_of
 from lethe.tokens.tokenise import token_table
 
 CHATML = (

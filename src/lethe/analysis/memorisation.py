@@ -16,7 +16,8 @@ from lethe.analysis.curves import Curve
 from lethe.errors import InputError
 from lethe.io import require
 from lethe.methods.contract import Weighting
-from lethe.tokens.table import KEY, entropy_column
+from lethe.methods.forms import entropy_column
+from lethe.tokens.table import KEY
 from lethe.tokens.weigh import weights_at_start
 
 

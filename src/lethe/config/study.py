@@ -13,9 +13,8 @@ from lethe.config.methods import MethodConfig, Range, SelectionConfig
 from lethe.config.models import CheckpointsConfig, ModelConfig, ScratchConfig
 from lethe.config.section import Name, Section
 from lethe.config.training import PromptConfig, TrainingConfig
-from lethe.methods.forms import FORMS, Form
+from lethe.methods.forms import FORMS, Form, entropy_column
 from lethe.methods.part import choice, suggest
-from lethe.tokens.table import entropy_column
 
 FormList = list[choice(FORMS, "form", Form)]
 

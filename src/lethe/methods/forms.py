@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def entropy_column(temperature: float) -> str:
+    """Name of the entropy column at a temperature: `entropy_T1.0`."""
+    return f"entropy_T{float(temperature)}"
+
+
 class Form(Part):
     """A spread of predictive distributions. Override `values`; `prefix` begins the column's name."""
 

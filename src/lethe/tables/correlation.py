@@ -14,9 +14,10 @@ from scipy.stats import rankdata
 
 from lethe.analysis.auc import DRAWN, auc_table, definition, interval, labelled, ranking, resamples
 from lethe.io import read_table
+from lethe.methods.forms import entropy_column
 from lethe.tables.render import Column, Layout, stacked
 from lethe.target import Target
-from lethe.tokens.table import considered, entropy_column
+from lethe.tokens.table import considered
 from lethe.weightings.spacy_nouns import SpacyNouns
 
 STATISTICS = ("auc", "rank_biserial", "pearson", "spearman")

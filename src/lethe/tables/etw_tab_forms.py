@@ -15,12 +15,12 @@ from lethe.evaluation.chosen import notes, read_chosen, resolved
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table
 from lethe.methods.contract import Weighting, normalise_column
-from lethe.methods.forms import NormalisedEntropy
+from lethe.methods.forms import NormalisedEntropy, entropy_column
 from lethe.tables.correlation import correlation_table
 from lethe.tables.main import main_table, text
 from lethe.tables.render import Column, Layout, stacked
 from lethe.target import Target
-from lethe.tokens.table import considered, entropy_column
+from lethe.tokens.table import considered
 from lethe.weightings.entropy import Entropy
 from lethe.weightings.mutual_information import MutualInformation
 from lethe.weightings.raw_entropy import RawEntropy

@@ -6,10 +6,10 @@ from transformers import PreTrainedModel
 
 from lethe.benchmarks.contract import Row
 from lethe.errors import InputError
-from lethe.methods.forms import Form
+from lethe.methods.forms import Form, entropy_column
 from lethe.models.forward import Question, score_answers
 from lethe.models.prompts import Encoder
-from lethe.tokens.table import entropy_column, token_keys
+from lethe.tokens.table import token_keys
 
 
 def score_table(

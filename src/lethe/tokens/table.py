@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 KEY = ["sample", "position"]
 
 
-def entropy_column(temperature: float) -> str:
-    """Name of the entropy column at a temperature: `entropy_T1.0`."""
-    return f"entropy_T{float(temperature)}"
-
-
 def considered(table: pd.DataFrame, eos: str) -> pd.DataFrame:
     """Rows of a token table that statistics of tokens look at: all, or without end tokens if `eos` is `drop`."""
     return table if eos == "structural" else table[~table["eos"]].reset_index(drop=True)

@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 
 from lethe.methods.contract import TokenBatch, Weighting
-from lethe.tokens.table import entropy_column
+from lethe.methods.forms import entropy_column
 
 
 def weights_at_start(weighting: Weighting, table: pd.DataFrame, seed: int) -> np.ndarray:

@@ -13,11 +13,12 @@ from lethe.benchmarks.contract import Probe
 from lethe.config import MeasureConfig
 from lethe.evaluation.measure import measure_generations, measure_tokens, no_generations
 from lethe.evaluation.sets import by_set
+from lethe.methods.forms import entropy_column
 from lethe.methods.kernel import token_scores
 from lethe.models.device import autocast
 from lethe.models.prompts import Encoder, Example
 from lethe.models.states import answer_states, head_weight
-from lethe.tokens.table import entropy_column, token_keys
+from lethe.tokens.table import token_keys
 from lethe.training.loop import Context
 
 
