@@ -17,7 +17,6 @@ from pathlib import Path
 from lethe.errors import InputError
 from lethe.exhibits import EXHIBITS, Exhibit
 from lethe.io import write_text
-from lethe.plan import exhibit_outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKER = "<!-- {edge} {name}: written by `python -m lethe.docs docs/targets.md` -->"
@@ -165,7 +164,7 @@ def _code(rule: str) -> list[str]:
 
 def _rows(exhibit: Exhibit) -> list[list[str]]:
     """A row for each output: the file that stands in the report, other suffixes, what it shows, when it exists."""
-    files = [(re.sub(r"\{(\w+)\}", r"<\1>", path), title) for _, path, title, _ in exhibit_outputs(exhibit)]
+    files = [(re.sub(r"\{(\w+)\}", r"<\1>", path), title) for _, path, title, _ in exhibit.files()]
     rows = []
     for stem, group in groupby(files, key=lambda file: file[0].rpartition(".")[0]):
         (first, title), *others = group

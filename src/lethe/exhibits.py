@@ -39,8 +39,8 @@ class Exhibit:
         shows: one line for the lists of targets.
         category: of the report.
         per: what one job is made for; the place in the path: `<split>`, `<model>/<split>`, or the name itself.
-        reads: keys of `lethe.plan.SOURCES`; each becomes an input of the rule.
-        settings: keys of `lethe.plan.SETTINGS`; each becomes a parameter of the rule.
+        reads: keys of `lethe.plan.drawn.SOURCES`; each becomes an input of the rule.
+        settings: keys of `lethe.plan.drawn.SETTINGS`; each becomes a parameter of the rule.
         when: whether a study has it.
     """
 
@@ -58,11 +58,27 @@ class Exhibit:
         """`figures` or `tables`, by the first output."""
         return "figures" if self.outputs[0].kind == "figure" else "tables"
 
-    @property
-    def stem(self) -> str:
-        """Path below results/<study>/, with wildcards, without part and suffix."""
-        place = {"study": self.name, "split": "{split}", "model/split": "{model}/{split}", "method": "{method}"}
-        return f"{self.name}/{place[self.per]}"
+    def path(self, part: str = "") -> str:
+        """Path below results/<study>/, wildcards in it, no suffix: `main/runs`, `etw_fig9/{model}/{split}.tokens`."""
+        if self.per == "study":
+            return f"{self.name}/{part or self.name}"
+        place = {"split": "{split}", "model/split": "{model}/{split}", "method": "{method}"}[self.per]
+        return f"{self.name}/{place}.{part}" if part else f"{self.name}/{place}"
+
+    def keys(self) -> list[str]:
+        """Wildcards of its jobs."""
+        return [] if self.per == "study" else self.per.split("/")
+
+    def files(self) -> list[tuple[str, str, str, bool]]:
+        """(name, path below results/<study>/, title, in the report?) of every file that is written."""
+        found = []
+        for output in self.outputs:
+            for suffix in SUFFIXES[output.kind]:
+                shown = suffix == SUFFIXES[output.kind][0] or suffix == "csv"
+                title = output.title + (" (CSV)" if suffix == "csv" else "")
+                name = "_".join(filter(None, [output.part, suffix]))
+                found.append((name, f"{self.path(output.part)}.{suffix}", title, shown))
+        return found
 
 
 def figure(title: str, part: str = "") -> Output:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lethe.closure import PACKAGE, closure, imported, module, part_files
 from lethe.config import MethodConfig
+from lethe.plan.closure import PACKAGE, closure, imported, module, part_files
 
 
 def names(paths) -> set[str]:

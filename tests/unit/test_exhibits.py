@@ -51,7 +51,7 @@ def test_what_is_read_and_set_is_declared_and_used(exhibit):
 
 @every_exhibit
 def test_captions_insert_wildcards_that_the_path_has(exhibit):
-    wildcards = {name for _, name, _, _ in string.Formatter().parse(exhibit.stem) if name}
+    wildcards = {name for _, name, _, _ in string.Formatter().parse(exhibit.path()) if name}
     assert said(exhibit, "wildcards") <= wildcards
 
 

@@ -33,8 +33,8 @@ GROUPS = {
     "config": [
         "lethe.config",
         "lethe.config.docs",
-        "lethe.plan",
-        "lethe.closure",
+        "lethe.plan.drawn",
+        "lethe.plan.closure",
         "lethe.selection",
         "lethe.target",
         "lethe.exhibits",

@@ -10,7 +10,11 @@ import yaml
 from lethe.config import load
 from lethe.exhibits import EXHIBITS
 from lethe.io import write_table
-from lethe.plan import SETTINGS, SOURCES, STAGES, Plan, exhibit_outputs, measurement, stages_of
+from lethe.plan import drawn
+from lethe.plan.drawn import SETTINGS, SOURCES
+from lethe.plan.measurement import measurement
+from lethe.plan.rules import Plan
+from lethe.plan.stages import STAGES, stages_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
@@ -95,7 +99,7 @@ def test_code_of_base_holds_the_seeding(plan):
 
 
 def test_code_of_a_figure_is_its_own(plan):
-    every = {exhibit.name: code(plan.exhibit_code(exhibit)) for exhibit in plan.exhibits()}
+    every = {exhibit.name: code(drawn.code(plan, exhibit)) for exhibit in drawn.exhibits(plan)}
     for name in ("etw_fig3", "tradeoff", "heatmap"):
         assert [other for other, files in every.items() if f"figures/{name}" in files and other != name] in (
             [],
@@ -132,31 +136,31 @@ def test_every_exhibit_reads_and_is_told_what_is_known():
     for exhibit in EXHIBITS.values():
         assert set(exhibit.reads) <= set(SOURCES), exhibit.name
         assert set(exhibit.settings) <= set(SETTINGS), exhibit.name
-        assert len({name for name, *_ in exhibit_outputs(exhibit)}) == len(exhibit_outputs(exhibit))
+        assert len({name for name, *_ in exhibit.files()}) == len(exhibit.files())
 
 
 def test_a_study_has_the_figures_that_it_can_fill(plan):
-    names = {exhibit.name for exhibit in plan.exhibits()}
+    names = {exhibit.name for exhibit in drawn.exhibits(plan)}
     assert names == set(EXHIBITS)
     bare = plan_of(compare=None, methods={"GA": TINY["methods"]["GA"]}, measure={})
     missing = {"significance", "searches", "etw_fig8", "etw_forms", "trajectories"}
-    assert {exhibit.name for exhibit in bare.exhibits()} == set(EXHIBITS) - missing
+    assert {exhibit.name for exhibit in drawn.exhibits(bare)} == set(EXHIBITS) - missing
 
 
 def test_inputs_of_an_exhibit_follow_its_places():
     plan = plan_of(splits=["forget05", "forget10"])
     fig2 = EXHIBITS["etw_fig2"]
-    inputs = plan.exhibit_inputs(fig2, {"split": "forget05"})
+    inputs = drawn.inputs(plan, fig2, {"split": "forget05"})
     assert inputs["tokens"] == ["results/tiny/weigh/nano/forget05.parquet"]
     assert inputs["correlation"] == ["results/tiny/correlation/forget05.csv"]
-    main = plan.exhibit_inputs(EXHIBITS["main"], {})
+    main = drawn.inputs(plan, EXHIBITS["main"], {})
     assert main["runs"] == [f"results/tiny/evaluate/nano/{split}/runs.parquet" for split in ("forget05", "forget10")]
     assert len(main["chosen"]) == 4
 
 
 def test_targets_are_one_file_of_each_job(plan):
-    assert len(plan.targets()) == len(set(plan.targets())) == len(EXHIBITS)
-    assert "results/tiny/main/main.html" in plan.targets()
-    assert "results/tiny/significance/seeds.html" in plan.targets()
-    assert "results/tiny/etw_fig7/nano/forget10.probabilities.svg" in plan.targets()
-    assert "results/tiny/etw_fig8/ETW.svg" in plan.targets()
+    assert len(drawn.targets(plan)) == len(set(drawn.targets(plan))) == len(EXHIBITS)
+    assert "results/tiny/main/main.html" in drawn.targets(plan)
+    assert "results/tiny/significance/seeds.html" in drawn.targets(plan)
+    assert "results/tiny/etw_fig7/nano/forget10.probabilities.svg" in drawn.targets(plan)
+    assert "results/tiny/etw_fig8/ETW.svg" in drawn.targets(plan)

@@ -13,7 +13,6 @@ import pytest
 
 from lethe.exhibits import EXHIBITS
 from lethe.io import read_provenance
-from lethe.plan import exhibit_outputs
 from lethe.provenance import STAMP
 
 pytestmark = pytest.mark.workflow
@@ -35,7 +34,7 @@ def test_everything_is_made(finished):
         for value in values.values():
             assert value["value"] is not None or value["reason"]
     for exhibit in EXHIBITS.values():
-        for _, path, _, _ in exhibit_outputs(exhibit):
+        for _, path, _, _ in exhibit.files():
             file = folder / path.format(model="nano", split="forget10", method="ETW")
             assert file.stat().st_size > (1000 if file.suffix in (".svg", ".pdf", ".png") else 100), file
     assert "| nano | forget10 |" in (folder / "check/check.md").read_text()

@@ -2,7 +2,8 @@
 from pathlib import Path
 
 from lethe.config import load
-from lethe.plan import LIKELIEST, Plan, exhibit_outputs
+from lethe.plan import drawn
+from lethe.plan.rules import Plan
 
 STUDY = load(config)
 PLAN = Plan(STUDY, Path(str(workflow.current_basedir)).parent / "scripts")

@@ -1,13 +1,13 @@
 # A rule for every figure and table that the study has, from their declarations in src/lethe/exhibits.py; one script.
-for exhibit in PLAN.exhibits():
+for exhibit in drawn.exhibits(PLAN):
 
     rule:
         name:
             exhibit.name
         input:
             unpack(
-                lambda wildcards, exhibit=exhibit: PLAN.exhibit_inputs(
-                    exhibit, dict(wildcards)
+                lambda wildcards, exhibit=exhibit: drawn.inputs(
+                    PLAN, exhibit, dict(wildcards)
                 )
             ),
         output:
@@ -18,26 +18,24 @@ for exhibit in PLAN.exhibits():
                         caption=f"../report/{exhibit.name}.rst",
                         category=exhibit.category,
                         labels={"result": title}
-                        | {key: f"{{{key}}}" for key in PLAN.exhibit_keys(exhibit)},
+                        | {key: f"{{{key}}}" for key in exhibit.keys()},
                     )
                     if shown
                     else f"results/{S}/{path}"
                 )
-                for name, path, title, shown in exhibit_outputs(exhibit)
+                for name, path, title, shown in exhibit.files()
             },
         log:
-            f"results/{S}/logs/{exhibit.stem}.log",
+            f"results/{S}/logs/{exhibit.path()}.log",
         localrule: True
         conda:
             "../../environment.yml"
         params:
-            **PLAN.exhibit_settings(exhibit),
+            **drawn.settings(PLAN, exhibit),
             place=lambda wildcards: dict(wildcards),
-            places=lambda wildcards, exhibit=exhibit: PLAN.exhibit_places(
-                exhibit, dict(wildcards)
-            ),
-            stems=lambda wildcards, exhibit=exhibit: PLAN.exhibit_stems(
-                exhibit, dict(wildcards)
+            places=lambda wildcards: drawn.places(PLAN, dict(wildcards)),
+            stems=lambda wildcards, exhibit=exhibit: drawn.stems(
+                PLAN, exhibit, dict(wildcards)
             ),
         script:
             "../scripts/exhibit.py"

@@ -142,7 +142,7 @@ rule next_tokens:
     params:
         samples=STUDY.figures.samples,
         label=STUDY.figures.label,
-        likeliest=LIKELIEST,
+        likeliest=drawn.LIKELIEST,
         prompt=PLAN.section("prompt"),
         precision=STUDY.measure.precision,
     script:

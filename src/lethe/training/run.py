@@ -24,7 +24,7 @@ from lethe.models import sources
 from lethe.models.device import autocast_dtype, choose_device, machine
 from lethe.models.forward import Cost
 from lethe.models.prompts import Encoder
-from lethe.plan import measurement
+from lethe.plan.measurement import measurement
 from lethe.provenance import provenance
 from lethe.tokens.table import join
 from lethe.training.loop import train

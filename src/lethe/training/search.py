@@ -22,7 +22,6 @@ import pandas as pd
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from lethe.closure import closure, module, part_files
 from lethe.config import MethodConfig, Study, load
 from lethe.config.methods import Range
 from lethe.evaluation.evaluate import Tables, evaluate
@@ -30,7 +29,8 @@ from lethe.evaluation.measure import no_generations
 from lethe.evaluation.runs import run_row
 from lethe.evaluation.substitute import by_substitute
 from lethe.io import read_table, sha256, write_json, write_table
-from lethe.plan import measurement
+from lethe.plan.closure import closure, module, part_files
+from lethe.plan.measurement import measurement
 from lethe.provenance import provenance
 from lethe.selection import select
 from lethe.training.loop import NonFiniteLoss

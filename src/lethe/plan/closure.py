@@ -20,7 +20,7 @@ from lethe.methods.part import Part
 PACKAGE = Path(lethe.__file__).parent
 
 # They decide no number: an edit to them must not rerun a study. The config reaches rules as parameters.
-PLUMBING = {"errors", "io", "script", "provenance", "plan", "closure", "exhibits", "target", "splits"}
+PLUMBING = {"errors", "io", "script", "provenance", "exhibits", "target", "splits"}
 # Adding a part must rerun nothing that does not use it: the parts in use are added by the modules of their classes.
 REGISTRIES = {
     f"{package}/__init__"
@@ -77,7 +77,7 @@ def _files(parts: list[str]) -> Iterator[Path]:
 @cache
 def _decides(path: Path) -> bool:
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()
-    return name not in PLUMBING | REGISTRIES and not name.startswith("config/")
+    return name not in PLUMBING | REGISTRIES and not name.startswith(("config/", "plan/"))
 
 
 def closure(entries: Iterable[Path]) -> list[Path]:
