@@ -4,10 +4,10 @@ from typing import Literal
 
 import numpy as np
 
+from lethe.benchmarks.answers import answer_values
 from lethe.benchmarks.contract import Benchmark, Data, Probe, Row, Split, check
 from lethe.metrics import Headline, Metric, SampleMetric
 from lethe.metrics.aggregate import delta_mu
-from lethe.metrics.answers import answer_values
 from lethe.metrics.summary import mean_of
 from lethe.section import Section
 

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from lethe.benchmarks.answers import answer_values
 from lethe.benchmarks.contract import Benchmark, Data, Probe, Row, Split, check
 from lethe.metrics import Headline, Metric, SampleMetric
 from lethe.metrics.aggregate import delta_mu
-from lethe.metrics.answers import answer_values
 from lethe.metrics.membership import auc, privleak
 from lethe.metrics.summary import against_retain, mean_of
 from lethe.section import Section

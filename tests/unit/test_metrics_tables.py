@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lethe.benchmarks.answers import ANSWER_ONLY, answer_values
 from lethe.benchmarks.contract import Probe
 from lethe.benchmarks.tofu_metrics import METRICS, PREFIXES, TEACHER_FORCED
 from lethe.benchmarks.tofu_metrics import samples as samples_of
@@ -18,7 +19,6 @@ from lethe.errors import InputError
 from lethe.io import read_table, write_table
 from lethe.metrics import Value
 from lethe.metrics.aggregate import delta_mu_relative
-from lethe.metrics.answers import ANSWER_ONLY, answer_values
 from lethe.metrics.columns import TOKEN_COLUMNS
 from lethe.metrics.summary import summarise as summarise_all
 from lethe.metrics.summary import to_json

@@ -10,10 +10,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from lethe.benchmarks.answers import answer_values
 from lethe.benchmarks.contract import Probe
 from lethe.metrics import Headline, Metric, SampleMetric, Value
 from lethe.metrics.aggregate import absolute, aggregate, delta_mu, delta_mu_relative
-from lethe.metrics.answers import answer_values
 from lethe.metrics.forget_quality import forget_quality
 from lethe.metrics.membership import auc, privleak
 from lethe.metrics.probability import normalised

@@ -32,7 +32,7 @@ def make(source, settings, target: Target) -> None:
     sizes = dict(zip(models, map(vocabulary_size, source.starting), strict=True))
     numbers = pd.DataFrame({"model": model, **summary(tables[model], sizes[model])} for model in models)
     target.csv(numbers)
-    target.figure(draw(tables, numbers, settings.label))
+    style.save(draw(tables, numbers, settings.label), target.stem())
 
 
 @style.styled

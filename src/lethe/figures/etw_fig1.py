@@ -34,7 +34,7 @@ def make(source, settings, target: Target) -> None:
     sample = table["sample"].iloc[0]
     positions = choose_positions(read_table(source.tokens[0]), sample, settings.label)
     (question,) = [row.prompt or "" for row in read_data(source.data[0]).rows if row.id == sample]
-    target.figure(draw(table, positions, question))
+    style.save(draw(table, positions, question), target.stem())
 
 
 @style.styled

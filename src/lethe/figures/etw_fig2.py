@@ -24,7 +24,7 @@ def make(source, settings, target: Target) -> None:
         model: considered(read_table(path), settings.eos)
         for (model, _), path in zip(settings.places, source.tokens, strict=True)
     }
-    target.figure(draw(tables, settings.labels, settings.methods, pd.read_csv(source.correlation[0])))
+    style.save(draw(tables, settings.labels, settings.methods, pd.read_csv(source.correlation[0])), target.stem())
 
 
 @style.styled

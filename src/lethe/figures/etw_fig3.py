@@ -27,7 +27,7 @@ SHOWN = 8
 def make(source, settings, target: Target) -> None:
     """From a token table, the histograms of the paper's methods."""
     table = considered(read_table(source.tokens[0]), settings.eos)
-    target.figure(draw(table, core(settings.methods), settings.label))
+    style.save(draw(table, core(settings.methods), settings.label), target.stem())
 
 
 def core(methods: Sequence[str]) -> list[str]:

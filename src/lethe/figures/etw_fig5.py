@@ -25,7 +25,7 @@ DECADES = 4  # at most, on a logarithmic axis; smaller values lie in its linear 
 
 def make(source, settings, target: Target) -> None:
     """From every run, the bars."""
-    target.figure(draw(read_runs(source.runs), settings.methods))
+    style.save(draw(read_runs(source.runs), settings.methods), target.stem())
 
 
 @style.styled

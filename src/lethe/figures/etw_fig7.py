@@ -42,8 +42,8 @@ def make(source, settings, target: Target) -> None:
     found = probabilities(table, {who: answers(read_table(path, MEASURED)) for who, path in paths}, label)
     far = distances(found)
     target.csv(far, "distances")
-    target.figure(draw(found, far, methods, label), "probabilities")
-    target.figure(draw_weights(table, methods, label, found), "weights")
+    style.save(draw(found, far, methods, label), target.stem("probabilities"))
+    style.save(draw_weights(table, methods, label, found), target.stem("weights"))
 
 
 def answers(measured: pd.DataFrame) -> pd.DataFrame:

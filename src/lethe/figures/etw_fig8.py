@@ -29,7 +29,7 @@ SPLITS = [("#4477AA", "o"), ("#228833", "s"), ("#AA3377", "^"), ("#CCBB44", "D")
 def make(source, settings, target: Target) -> None:
     """From the runs of one method's searches, the curves."""
     points, benchmark = read_runs(source.search), BENCHMARKS[settings.task]
-    target.figure(draw(points, settings.place["method"], settings.rule, benchmark=benchmark))
+    style.save(draw(points, settings.place["method"], settings.rule, benchmark=benchmark), target.stem())
 
 
 @style.styled

@@ -39,12 +39,12 @@ def make(source, settings, target: Target) -> None:
     label, methods = settings.label, settings.methods
     table, data = read_table(source.tokens[0]), read_data(source.data[0])
     weights = dict(zip(methods, map(read_table, source.weights), strict=True))
-    target.figure(draw(considered(table, settings.eos), weights, label))
+    style.save(draw(considered(table, settings.eos), weights, label), target.stem())
     check_wanted(settings.shown_samples, data)
     sample, *_ = chosen_samples(table, settings.shown_samples, {row.id: row.group for row in data.rows})
     (question,) = [row.prompt or "" for row in data.rows if row.id == sample]
     few = {method: weights[method] for method in shown(methods)}
-    target.figure(draw_tokens(table, few, sample, label, question), "tokens")
+    style.save(draw_tokens(table, few, sample, label, question), target.stem("tokens"))
 
 
 def by_epoch(table: pd.DataFrame, weights: Mapping[str, pd.DataFrame], label: str) -> pd.DataFrame:

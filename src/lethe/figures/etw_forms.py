@@ -66,7 +66,7 @@ def make(source, settings, target: Target) -> None:
     points = points[points["method"].isin(settings.form_sweeps)]
     benchmark = BENCHMARKS[settings.task]
     target.csv(cheapest(points, benchmark))
-    target.figure(draw(points, settings.methods, settings.form_references, benchmark=benchmark))
+    style.save(draw(points, settings.methods, settings.form_references, benchmark=benchmark), target.stem())
 
 
 @style.styled

@@ -49,7 +49,7 @@ def make(source, settings, target: Target) -> None:
     }
     auc = stacked(tables, ["model"])
     target.csv(auc)
-    target.figure(draw(auc, settings.label))
+    style.save(draw(auc, settings.label), target.stem())
 
 
 @style.styled

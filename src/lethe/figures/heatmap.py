@@ -26,7 +26,7 @@ def make(source, settings, target: Target) -> None:
     check_wanted(settings.shown_samples, data)
     samples = chosen_samples(table, settings.shown_samples, {row.id: row.group for row in data.rows})
     questions = {row.id: row.prompt or "" for row in data.rows}
-    target.figure(draw(table, samples, settings.methods, settings.label, questions))
+    style.save(draw(table, samples, settings.methods, settings.label, questions), target.stem())
     target.page(html(table, samples, settings.methods, settings.label, questions))
 
 

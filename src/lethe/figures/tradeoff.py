@@ -42,7 +42,7 @@ def make(source, settings, target: Target) -> None:
     """From every run and every configuration searched, the figure of utility against forgetting."""
     points = read_runs(source.search) if source.search else None
     runs, benchmark = read_runs(source.runs), BENCHMARKS[settings.task]
-    target.figure(draw(runs, settings.methods, points, settings.rule, benchmark=benchmark))
+    style.save(draw(runs, settings.methods, points, settings.rule, benchmark=benchmark), target.stem())
 
 
 @style.styled

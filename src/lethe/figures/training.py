@@ -27,7 +27,7 @@ PANELS = {
 
 def make(source, settings, target: Target) -> None:
     """From the log of every run of one model and split, losses and weights by step."""
-    target.figure(draw(read_logs(source.logs), settings.methods))
+    style.save(draw(read_logs(source.logs), settings.methods), target.stem())
 
 
 @style.styled

@@ -53,7 +53,7 @@ def make(source, settings, target: Target) -> None:
     runs, benchmark = read_runs(source.trajectory), BENCHMARKS[settings.task]
     best = best_epochs(runs, settings.utility, settings.rule, benchmark=benchmark)
     target.csv(best, "best_epochs")
-    target.figure(draw(runs, best, settings.methods, settings.utility, settings.rule, benchmark=benchmark))
+    style.save(draw(runs, best, settings.methods, settings.utility, settings.rule, benchmark=benchmark), target.stem())
 
 
 @style.styled

@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from lethe.analysis.auc import END_TOKEN, labelled
 from lethe.io import read_table
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 from lethe.tokens.table import considered
 
@@ -24,7 +24,8 @@ def make(source, settings, target: Target) -> None:
         model: agreement_table(considered(read_table(path), settings.eos), settings.labels)
         for (model, _), path in zip(settings.places, source.tokens, strict=True)
     }
-    target.table(stacked(tables, ["model"]), layout(settings.place["split"], settings.labels, settings.eos))
+    looks = layout(settings.place["split"], settings.labels, settings.eos)
+    write(stacked(tables, ["model"]), target.stem(), looks, target.origin)
 
 
 def agreement_table(table: pd.DataFrame, labels: Iterable[str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from lethe.analysis.auc import DRAWN, auc_table, definition, interval, labelled, ranking, resamples
 from lethe.io import read_table
 from lethe.methods.forms import entropy_column
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 from lethe.tokens.table import considered
 from lethe.weightings.spacy_nouns import SpacyNouns
@@ -35,7 +35,7 @@ def make(source, settings, target: Target) -> None:
             tokens, settings.labels, scores, settings.bootstrap, settings.seed, settings.cluster
         )
     looks = layout(settings.place["split"], settings.bootstrap, settings.cluster, settings.eos)
-    target.table(stacked(tables, ["model"]), looks)
+    write(stacked(tables, ["model"]), target.stem(), looks, target.origin)
 
 
 def with_masks(table: pd.DataFrame) -> pd.DataFrame:

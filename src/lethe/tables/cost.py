@@ -9,7 +9,7 @@ from itertools import islice
 import pandas as pd
 
 from lethe.evaluation.runs import read_logs
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 
 GROUP = ["model", "split", "method"]
@@ -20,7 +20,8 @@ def make(source, settings, target: Target) -> None:
     """From the log of every run, the table of seconds and memory."""
     paths = iter(source.logs)
     logs = {place: read_logs(islice(paths, settings.runs_per_place)) for place in settings.places}
-    target.table(cost_table(stacked(logs, ["model", "split"]), settings.baseline), layout(settings.baseline))
+    table = cost_table(stacked(logs, ["model", "split"]), settings.baseline)
+    write(table, target.stem(), layout(settings.baseline), target.origin)
 
 
 def cost_table(logs: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from lethe.io import read_table
 from lethe.objectives.ascent import Ascent
 from lethe.retain.nll import NLL
 from lethe.tables.main import main_table, text
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 from lethe.tokens.table import considered
 from lethe.weightings.uniform import Uniform
@@ -69,7 +69,7 @@ def make(source, settings, target: Target) -> None:
     evaluation = settings.measure | settings.evaluate
     table = with_verdicts(table, settings.benchmark, settings.models, evaluation, settings.prompt)
     search = notes(read_chosen(source.chosen), settings.tried)
-    target.table(readable(table), layout(names, settings.eos, search))
+    write(readable(table), target.stem(), layout(names, settings.eos, search), target.origin)
 
 
 def our_names(methods: Mapping[str, MethodConfig]) -> dict[str, str]:

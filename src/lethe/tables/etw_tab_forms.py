@@ -18,7 +18,7 @@ from lethe.methods.contract import Weighting, normalise_column
 from lethe.methods.forms import NormalisedEntropy, entropy_column
 from lethe.tables.correlation import correlation_table
 from lethe.tables.main import main_table, text
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 from lethe.tokens.table import considered
 from lethe.weightings.entropy import Entropy
@@ -54,7 +54,7 @@ def make(source, settings, target: Target) -> None:
     table = form_table(stacked(statistics, ["model", "split"]), read_runs(source.runs), used, settings.tried)
     search = notes(chosen, settings.tried)
     looks = layout(settings.bootstrap, settings.cluster, settings.eos, settings.passes, search)
-    target.table(readable(table), looks)
+    write(readable(table), target.stem(), looks, target.origin)
 
 
 def form_of(weighting: Weighting) -> tuple[str, str] | None:

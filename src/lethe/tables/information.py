@@ -12,7 +12,7 @@ import pandas as pd
 from lethe.config import MethodConfig
 from lethe.methods.contract import Objective, RetainTerm, Weighting
 from lethe.methods.part import Part, is_written_out
-from lethe.tables.render import Column, Layout
+from lethe.tables.render import Column, Layout, write
 from lethe.target import Target
 from lethe.weightings import Scored
 
@@ -30,7 +30,7 @@ PREDICTIVE = {"predictive distribution", "gold-token confidence", "reference mod
 def make(source, settings, target: Target) -> None:
     """From the methods as configured, the table of what they look at."""
     methods = {name: MethodConfig(**method) for name, method in settings.configured.items()}
-    target.table(information_table(methods), layout())
+    write(information_table(methods), target.stem(), layout(), target.origin)
 
 
 def information_table(methods: Mapping[str, MethodConfig]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import require
 from lethe.metrics import Metric
-from lethe.tables.render import Column, Layout, cell
+from lethe.tables.render import Column, Layout, cell, write
 from lethe.target import Target
 
 KEYS = ["model", "split", "method"]
@@ -29,7 +29,7 @@ def make(source, settings, target: Target) -> None:
     """From every run and what the searches chose, the main table and all runs as CSV."""
     benchmark, runs = BENCHMARKS[settings.task], read_runs(source.runs)
     table = with_best(main_table(runs, [*benchmark.main, *benchmark.also]), benchmark)
-    target.table(table, layout(benchmark, notes(read_chosen(source.chosen), settings.tried)))
+    write(table, target.stem(), layout(benchmark, notes(read_chosen(source.chosen), settings.tried)), target.origin)
     target.csv(runs, "runs")
 
 

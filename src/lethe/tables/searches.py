@@ -10,14 +10,14 @@ from lethe.benchmarks import BENCHMARKS
 from lethe.benchmarks.contract import Benchmark
 from lethe.evaluation.runs import read_runs
 from lethe.selection import RULES
-from lethe.tables.render import Column, Layout
+from lethe.tables.render import Column, Layout, write
 from lethe.target import Target
 
 
 def make(source, settings, target: Target) -> None:
     """From the runs of every search, one table of them."""
     told = (settings.rule, settings.selection_seed, settings.seeds, BENCHMARKS[settings.task])
-    target.table(read_runs(source.search), layout(*told))
+    write(read_runs(source.search), target.stem(), layout(*told), target.origin)
 
 
 def layout(rule: str, seed: int, seeds: Iterable[int], benchmark: Benchmark) -> Layout:

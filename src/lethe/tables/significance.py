@@ -20,7 +20,7 @@ from lethe.evaluation.chosen import notes, read_chosen
 from lethe.evaluation.runs import read_runs
 from lethe.io import read_table, require
 from lethe.tables.main import REFERENCES
-from lethe.tables.render import Column, Layout, stacked
+from lethe.tables.render import Column, Layout, stacked, write
 from lethe.target import Target
 
 LEVEL = 0.05
@@ -36,14 +36,14 @@ def make(source, settings, target: Target) -> None:
     benchmark = BENCHMARKS[settings.task]
     probes = read_data(source.data[0]).probes
     groups = {probe.id: probe.group for probe in probes if probe.set == benchmark.headline.probes}
-    by_seed = seed_table(read_runs(source.runs), method, benchmark)
+    seeds = headed(seed_table(read_runs(source.runs), method, benchmark), benchmark)
     by_sample = {
         place: sample_table(read_table(path), groups, method, benchmark, settings.bootstrap, settings.seed)
         for place, path in zip(settings.places, source.samples, strict=True)
     }
-    target.table(headed(by_seed, benchmark), seed_layout(method, len(settings.seeds), search), "seeds")
+    write(seeds, target.stem("seeds"), seed_layout(method, len(settings.seeds), search), target.origin)
     samples = headed(stacked(by_sample, ["model", "split"]), benchmark)
-    target.table(samples, sample_layout(method, settings.bootstrap, benchmark, search), "samples")
+    write(samples, target.stem("samples"), sample_layout(method, settings.bootstrap, benchmark, search), target.origin)
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ labels; memorisation and Min-K drop the end token, where there is one.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from lethe.benchmarks.contract import Probe
 from lethe.errors import InputError
 from lethe.io import require
 from lethe.metrics.columns import GENERATION_COLUMNS, KEYS, TOKEN_COLUMNS
@@ -18,9 +18,6 @@ from lethe.metrics.membership import compressed_bytes, min_k_score, standardised
 from lethe.metrics.memorisation import exact_memorization, extraction_strength
 from lethe.metrics.probability import probability
 from lethe.metrics.rouge import rouge_l_recall
-
-if TYPE_CHECKING:  # benchmarks are made of metrics
-    from lethe.benchmarks.contract import Probe
 
 ANSWER_ONLY = [
     "extraction_strength",
@@ -34,7 +31,7 @@ ANSWER_ONLY = [
 
 def answer_values(
     tokens: pd.DataFrame,
-    probes: "Iterable[Probe]",
+    probes: Iterable[Probe],
     generations: pd.DataFrame,
     min_k: float = 0.4,
     ou_compat: bool = False,
@@ -111,7 +108,7 @@ def _ordered(tokens: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFra
     return tokens, answer, rows
 
 
-def _check(rows: pd.DataFrame, generations: pd.DataFrame, asked: "dict[tuple[str, str], Probe]") -> None:
+def _check(rows: pd.DataFrame, generations: pd.DataFrame, asked: dict[tuple[str, str], Probe]) -> None:
     """The tables must speak of what was asked, and agree on which samples there are."""
     require(generations, GENERATION_COLUMNS, "generations")
     for name, table in (("tokens", rows), ("generations", generations)):
