@@ -18,6 +18,7 @@ import lethe
 from lethe.methods.part import Part
 
 PACKAGE = Path(lethe.__file__).parent
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 # They decide no number: an edit to them must not rerun a study. The config reaches rules as parameters.
 PLUMBING = {"errors", "io", "script", "provenance", "exhibits", "target", "splits"}
@@ -57,12 +58,14 @@ def _source(path: Path) -> str:
 
 
 def _runtime(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
-    for node in ast.iter_child_nodes(tree):
+    """All statements but those under `if TYPE_CHECKING:`; expressions, which are most of a tree, import nothing."""
+    open_ = [tree]
+    while open_:
+        node = open_.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue
         yield node
-        yield from _runtime(node)
+        open_ += [child for child in ast.iter_child_nodes(node) if isinstance(child, STATEMENTS)]
 
 
 def _files(parts: list[str]) -> Iterator[Path]:
